@@ -1,0 +1,1 @@
+"""From files to remote results: providers, engine, ledger, command line. No torch, no ComfyUI."""

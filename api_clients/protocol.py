@@ -1,0 +1,315 @@
+"""The words a provider's protocol is spoken in. Sans-IO: no sockets, no sleeping, no retrying here.
+
+A ``Provider`` builds requests and reads replies; the engine does everything in between. A new provider is a
+subclass that fills in the steps marked "fill in"; the others are usually left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from .errors import BadResponse, RemoteUpscaleError, SubmissionUnknown
+from .json_values import as_object
+from .models import Model
+from .parameters import Value
+from .settings import Roots
+from .text import clean
+from .urls import lies_under
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request to a provider's root. The engine adds the key, and only to requests of this type."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+
+    @classmethod
+    def post_json(
+        cls, url: str, document: Mapping[str, object], headers: Mapping[str, str] | None = None
+    ) -> Request:
+        """A POST of a JSON document, written compactly and in the order given."""
+        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        return cls("POST", url, {"Content-Type": "application/json", **(headers or {})}, body)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            BadResponse: it is something else.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            start = clean(self.body[:120].decode("utf-8", "replace"))
+            raise BadResponse(
+                f"The provider answered HTTP {self.status}, but not in JSON: {start or 'nothing'}.",
+                transient=True,
+            ) from None
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object; raises as ``json`` does."""
+        document = self.json()
+        found = as_object(document)
+        if not found and document != {}:
+            raise BadResponse("The provider answered with JSON that is not an object.", transient=True)
+        return found
+
+    def object_or_empty(self) -> dict[str, Any]:
+        """The body as a JSON object, or an empty one where it is something else."""
+        try:
+            return self.object()
+        except BadResponse:
+            return {}
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds of a ``Retry-After`` header, given as a number or as a date against the reply's own."""
+        text = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text):
+            return float(text)
+        until, now = _http_date(text), _http_date(self.headers.get("date", ""))
+        return max(0.0, (until - now).total_seconds()) if until and now else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A job at a provider. Can be rebuilt from the request id alone, so resuming needs no more than that."""
+
+    provider: str
+    model: str
+    request_id: str
+    status_url: str
+    result_url: str | None = None
+    cancel_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a finished result is: a link, or the bytes themselves when the provider sent them inline."""
+
+    url: str = field(repr=False)
+    media_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Queued:
+    """Accepted and waiting. ``position`` counts those in front, where the provider tells."""
+
+    position: int | None = None
+
+
+@dataclass(frozen=True)
+class Running:
+    """Being worked on. ``note`` is a state word that is not documented, reported as it came."""
+
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """Finished. ``output`` is ``None`` where the result takes one more request."""
+
+    output: Output | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Finished without a result."""
+
+    error: RemoteUpscaleError
+
+
+State = Queued | Running | Done | Failed
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The reply to a submit: the job's handle and its state, which may already be a final one.
+
+    A job that was finished in the reply itself may have no handle.
+    """
+
+    handle: Handle | None
+    state: State
+
+
+class Provider(ABC):
+    """One provider's protocol.
+
+    Attributes:
+        name: as in model ids.
+        title: for people.
+        models: what it offers.
+        top_up: where to add money, for hints.
+        cancels: whether a job can be cancelled there.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    models: ClassVar[tuple[Model, ...]]
+    top_up: ClassVar[str]
+    cancels: ClassVar[bool] = False
+
+    def __init__(self, roots: Roots) -> None:
+        self.roots = roots
+
+    @property
+    @abstractmethod
+    def root(self) -> str:
+        """Fill in: the only place the key is sent to."""
+
+    @abstractmethod
+    def authorise(self, key: str) -> Mapping[str, str]:
+        """Fill in: the headers that carry the key."""
+
+    @abstractmethod
+    def read_error(self, reply: Reply) -> RemoteUpscaleError | None:
+        """Fill in: what went wrong, or ``None`` when the reply is not an error."""
+
+    @abstractmethod
+    def read_accepted(self, model: Model, reply: Reply) -> Submitted:
+        """Fill in: read the reply to a submit that is not an error."""
+
+    @abstractmethod
+    def read_state(self, reply: Reply) -> State:
+        """Fill in: read the reply to a status request that is not an error."""
+
+    @abstractmethod
+    def handle(self, model: Model, request_id: str) -> Handle:
+        """Fill in: rebuild a job's handle from its id."""
+
+    def documents(self, reply: Reply) -> bool:
+        """Whether an error reply is in the provider's own words, and not some gateway's on the way to it."""
+        return self.read_error(reply) is not None and reply.status not in _GATEWAY_STATUSES
+
+    def read_submit(self, model: Model, reply: Reply) -> Submitted:
+        """Read the reply to a submit; usually left alone.
+
+        Raises:
+            SubmissionUnknown: the reply does not tell whether there is a job now.
+            RemoteUpscaleError: the provider refused.
+        """
+        error = self.read_error(reply)
+        if error is not None:
+            if reply.status in _GATEWAY_STATUSES and not self.documents(reply):
+                raise submission_unknown(self.title, f"HTTP {reply.status}")
+            if error.not_accepted:
+                error.hint = f"{error.hint} Nothing was charged.".lstrip()
+            raise error
+        try:
+            return self.read_accepted(model, reply)
+        except BadResponse as unusable:
+            raise submission_unknown(self.title, unusable.message) from None
+
+    def read_status(self, reply: Reply) -> State:
+        """Read the reply to a status request; usually left alone. Raises what ``read_error`` finds."""
+        error = self.read_error(reply)
+        if error is not None:
+            raise error
+        return self.read_state(reply)
+
+    def document(self, model: Model, values: Mapping[str, Value], media_url: str) -> dict[str, object]:
+        """The submit's body; usually left alone."""
+        return {model.media_field: media_url, **values}
+
+    def submit(self, model: Model, values: Mapping[str, Value], media_url: str) -> Request:
+        """The submit request; usually left alone."""
+        return Request.post_json(f"{self.root}{model.endpoint}", self.document(model, values, media_url))
+
+    def status(self, handle: Handle) -> Request:
+        """The status request; usually left alone."""
+        return Request("GET", handle.status_url)
+
+    def result(self, handle: Handle) -> Request | None:
+        """The request for a finished job's result, where the status does not hold it already."""
+        return Request("GET", handle.result_url) if handle.result_url else None
+
+    def read_result(self, reply: Reply) -> State:
+        """Read the reply to ``result``; to be filled in where there is one.
+
+        Raises:
+            RemoteUpscaleError: it is an error that says nothing of the job itself.
+        """
+        raise NotImplementedError(f"{self.title} has no separate result request: HTTP {reply.status}")
+
+    def cancel(self, handle: Handle) -> Request | None:
+        """The request that cancels a job, where that exists."""
+        return Request("PUT", handle.cancel_url) if handle.cancel_url else None
+
+    def read_cancel(self, reply: Reply) -> bool:
+        """Whether the provider took the cancellation; usually left alone."""
+        return 200 <= reply.status < 300
+
+    def balance(self) -> Request | None:
+        """A free request that shows whether the key works, where there is one."""
+        return None
+
+    def read_balance(self, reply: Reply) -> str:
+        """The balance in words, from the reply to ``balance``; raises as ``read_status``."""
+        error = self.read_error(reply)
+        if error is not None:
+            raise error
+        return "the key works"
+
+    def under_root(self, url: object) -> str | None:
+        """The URL if it is one that the key may be sent to, else ``None``."""
+        return url if isinstance(url, str) and lies_under(self.root, url) else None
+
+
+_GATEWAY_STATUSES = frozenset({502, 504, *range(520, 528)})
+"""A gateway gave up waiting for the provider, which may have taken the job all the same."""
+
+
+def submission_unknown(provider: str, why: str) -> SubmissionUnknown:
+    """The error for a submit whose fate nobody can tell."""
+    return SubmissionUnknown(
+        f"The job was sent to {provider}, but nothing tells whether it was accepted ({clean(why)}).",
+        hint="It may be charged. Look at the provider's history first: a new run may be charged too.",
+    )
+
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:~+=@-]{1,200}")
+
+
+def read_request_id(value: object) -> str:
+    """A job's id as a provider gave it, checked so that it is safe in a path, a query and a log.
+
+    Raises:
+        BadResponse: it is no usable id.
+    """
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _REQUEST_ID.fullmatch(text) or not text.strip("."):
+        raise BadResponse("The provider accepted the job but gave no usable id for it.")
+    return text
+
+
+def in_path(request_id: str) -> str:
+    """An id as one path segment or query value."""
+    return quote(request_id, safe="")
