@@ -1,0 +1,80 @@
+"""Opening clips with libav so that nothing but the file itself is read, and memory stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from ..errors import InvalidInput
+
+_DEMUXERS = {"mp4": "mov", "mov": "mov", "webm": "matroska", "matroska": "matroska", "avi": "avi"}
+_MICROSECONDS = 1_000_000
+
+DAMAGED = (FFmpegError, ValueError, OverflowError, EOFError)
+"""What libav and its wrapper raise for files that make no sense."""
+
+
+class TooManyPixels(InvalidInput):
+    """The frames are larger than was allowed; nothing was decoded."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An open clip and the stream that is its picture."""
+
+    container: InputContainer
+    video: VideoStream
+
+    @property
+    def seconds(self) -> float | None:
+        """Its announced length, where there is one."""
+        duration = self.container.duration
+        return duration / _MICROSECONDS if duration and duration > 0 else None
+
+
+@contextmanager
+def open_clip(path: Path, format: str, *, max_pixels: int) -> Generator[Clip, None, None]:  # noqa: A002
+    """Open a clip.
+
+    The demuxer is chosen by us, not guessed, so that a playlist under a clip's name cannot make libav open
+    other files or addresses. Decoding is done in one thread: every further one keeps frames of its own.
+
+    Args:
+        path: the clip.
+        format: one of ``CLIPS``.
+        max_pixels: the largest frame that is decoded.
+
+    Raises:
+        TooManyPixels: its frames are larger than ``max_pixels``.
+        InvalidInput: there is no picture in it, or its codec is not known.
+        FFmpegError, ValueError: it is damaged.
+    """
+    options = {"max_pixels": str(max_pixels), "threads": "1"}
+    with av.open(
+        str(path.resolve()), format=_DEMUXERS[format], options=options, metadata_errors="ignore"
+    ) as container:
+        pictures = [
+            stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
+        ]
+        if not pictures:
+            raise InvalidInput(f"There is no moving picture in {path}.", hint="Give a clip that has one.")
+        video = pictures[0]
+        # The wrapper has no context for a codec that it has no decoder for, whatever its type hints say.
+        if video.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise InvalidInput(f"The codec of {path} is not known.", hint="Save it as H.264 or VP9.")
+        size = video.codec_context.width, video.codec_context.height
+        if size[0] * size[1] > max_pixels:
+            raise TooManyPixels(
+                f"The frames of {path} are {size[0]} x {size[1]}, more than {max_pixels:,} pixels.",
+                hint="Give a smaller clip.",
+            )
+        video.codec_context.thread_count = 1
+        yield Clip(container, video)

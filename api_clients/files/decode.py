@@ -1,0 +1,174 @@
+"""Decoding a picture only to see whether it can be: with as little memory as the format allows."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import av
+from PIL.JpegImagePlugin import JpegImageFile
+
+from ..errors import InvalidInput
+from ..text import clean
+from .clips import DAMAGED
+from .headers import PngHeader, read_png_header
+from .probe import ImageInfo
+from .segments import Segments, open_input
+from .strip import png
+from .strip.structure import Source
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_BLOCK = 1 << 20
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_HIGHEST_FILTER = 4
+_CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT"})
+
+
+def decode_picture(picture: Segments, info: ImageInfo) -> None:
+    """Decode the whole of a still picture and throw the pixels away. Blocking.
+
+    PNG takes a few MiB of memory, JPEG a 64th of the pixels (progressive ones the coefficients), WebP all.
+
+    Args:
+        picture: its bytes, metadata left out, so that they can do no harm.
+        info: what it is; the caller has checked that it is not too large.
+
+    Raises:
+        InvalidInput: it cannot be decoded to the end.
+    """
+    if info.format == "png":
+        with open_input(picture.path) as file:
+            _png(Source(picture.path, file, "png"))
+    elif info.format == "jpeg":
+        _jpeg(picture)
+    else:
+        _webp(picture)
+
+
+def _png(source: Source) -> None:
+    header = read_png_header(source)
+    rows = _Rows(source, header)
+    palette = False
+    for chunk in png.chunks(source):
+        palette |= chunk.name == b"PLTE"
+        if chunk.name in _CRITICAL:
+            for data in _checked(source, chunk):
+                if chunk.name == b"IDAT":
+                    rows.feed(data)
+    if rows.missing:
+        raise source.broken("rows of it are missing")
+    if header.colour == 3 and not palette:
+        raise source.broken("it has no palette")
+
+
+class _Rows:
+    """Inflates a PNG's rows and counts their bytes, keeping none."""
+
+    def __init__(self, source: Source, header: PngHeader) -> None:
+        lengths = _row_lengths(header)
+        self._source = source
+        self._stride = None if header.interlaced else lengths[0][1]
+        self._inflate = zlib.decompressobj()
+        self._inflated = 0
+        self.missing = sum(count * length for count, length in lengths)
+
+    def feed(self, data: bytes) -> None:
+        """Take compressed data; what is left over behind the last row is not looked at."""
+        try:
+            while self.missing:
+                rows = self._inflate.decompress(data, min(_BLOCK, self.missing))
+                if not rows:
+                    return
+                data = self._inflate.unconsumed_tail
+                self._check_filters(rows)
+                self._inflated += len(rows)
+                self.missing -= len(rows)
+        except zlib.error:
+            raise self._source.broken("its compressed data are damaged") from None
+
+    def _check_filters(self, rows: bytes) -> None:
+        if self._stride is not None:
+            first = -self._inflated % self._stride
+            if max(rows[first :: self._stride], default=0) > _HIGHEST_FILTER:
+                raise self._source.broken("its rows are damaged")
+
+
+def _checked(source: Source, chunk: png.Chunk) -> Iterator[bytes]:
+    """A chunk's data in blocks; the checksum is compared behind the last one."""
+    start, stop = chunk.data
+    checksum = zlib.crc32(chunk.name)
+    for offset in range(start, stop, _BLOCK):
+        data = source.at(offset, min(_BLOCK, stop - offset))
+        checksum = zlib.crc32(data, checksum)
+        yield data
+    if checksum != source.number(stop, 4):
+        raise source.broken(f"a checksum of {chunk.name.decode()} is wrong")
+
+
+def _row_lengths(header: PngHeader) -> list[tuple[int, int]]:
+    """For each pass of interlacing, how many rows it has and how many bytes each of them."""
+    bits = header.depth * _CHANNELS[header.colour]
+    passes = _PASSES if header.interlaced else ((0, 0, 1, 1),)
+    sizes = [
+        (-(-(header.height - y) // down), -(-(header.width - x) // across)) for x, y, across, down in passes
+    ]
+    return [(rows, 1 + (columns * bits + 7) // 8) for rows, columns in sizes if rows > 0 and columns > 0]
+
+
+class _File(io.RawIOBase):
+    """A virtual file as Python's own kind of file."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+        self._offset = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._segments.size}[whence]
+        self._offset = max(0, base + offset)
+        return self._offset
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._segments.read(self._offset, len(view))
+        view[: len(data)] = data
+        self._offset += len(data)
+        return len(data)
+
+
+def _jpeg(picture: Segments) -> None:
+    # The plugin's own class: Image.open would apply Pillow's pixel limit, which is the whole process's.
+    try:
+        with JpegImageFile(io.BufferedReader(_File(picture), _BLOCK)) as image:
+            image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
+        raise _undecodable(picture, error) from None
+
+
+def _webp(picture: Segments) -> None:
+    # Not by Pillow: its WebP class applies the process-wide pixel limit even when used directly.
+    decoder = av.VideoCodecContext.create("webp", "r")
+    decoder.thread_count = 1
+    try:
+        frames = decoder.decode(av.Packet(picture.read(0, picture.size)))  # pyright: ignore[reportUnknownMemberType]
+    except DAMAGED as error:
+        raise _undecodable(picture, error) from None
+    if not frames:
+        raise _undecodable(picture, None)
+
+
+def _undecodable(picture: Segments, error: Exception | None) -> InvalidInput:
+    why = f": {clean(error)}" if error else ""
+    return InvalidInput(f"{picture.path} cannot be decoded{why}.", hint="Save it again.")

@@ -1,0 +1,125 @@
+"""Final names: whole files only, and nothing left behind when it fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from remote_upscale.api_clients.errors import InvalidInput
+from remote_upscale.api_clients.files.place import cannot_write, discard, move_into_place, partial_path
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_result_appears_under_its_name_in_one_step(tmp_path: Path) -> None:
+    destination = tmp_path / "new" / "folders" / "out.png"
+    partial = partial_path(destination)
+    assert partial.parent == destination.parent
+    assert partial.name.startswith(".out.png.")
+    assert partial.suffix == ".part"
+    assert partial.read_bytes() == b""
+    partial.write_bytes(b"result")
+    assert not destination.exists()
+    move_into_place(partial, destination)
+    assert destination.read_bytes() == b"result"
+    assert names(destination.parent) == {"out.png"}
+
+
+def test_an_old_result_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    destination = tmp_path / "out.png"
+    destination.write_bytes(b"old")
+    partial = partial_path(destination)
+    partial.write_bytes(b"new")
+    assert destination.read_bytes() == b"old"
+    move_into_place(partial, destination)
+    assert destination.read_bytes() == b"new"
+
+
+def test_every_partial_file_is_another(tmp_path: Path) -> None:
+    assert len({partial_path(tmp_path / "out.png") for _ in range(20)}) == 20
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of this kind are POSIX's")
+def test_permissions_are_private_until_the_end(tmp_path: Path) -> None:
+    destination = tmp_path / "out.png"
+    before = os.umask(0o027)
+    try:
+        partial = partial_path(destination)
+        assert stat.S_IMODE(partial.stat().st_mode) == 0o600
+        move_into_place(partial, destination)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(destination.stat().st_mode) == 0o640
+    assert names(tmp_path) == {"out.png"}
+
+
+def test_discard_removes_and_never_fails(tmp_path: Path) -> None:
+    partial = partial_path(tmp_path / "out.png")
+    discard(partial)
+    discard(partial)
+    assert names(tmp_path) == set()
+
+
+def test_long_names_get_a_shorter_partial_one(tmp_path: Path) -> None:
+    destination = tmp_path / ("ä" * 120 + "b" * 11 + ".png")
+    assert len(destination.name.encode()) == 255
+    partial = partial_path(destination)
+    assert len(partial.name.encode()) <= 255
+    move_into_place(partial, destination)
+    assert names(tmp_path) == {destination.name}
+
+
+def test_what_stands_in_the_way_is_said_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for destination, words in [
+        (tmp_path / "folder", "is a folder"),
+        (tmp_path / ("a" * 300 + ".png"), "name is too long"),
+        (tmp_path / "file" / "out.png", "is a file, not a folder"),
+        (tmp_path / "file" / "deeper" / "out.png", "is a file, not a folder"),
+        (tmp_path / "a\0b.png", "cannot be written"),
+    ]:
+        with pytest.raises(InvalidInput, match=words) as caught:
+            partial_path(destination)
+        assert str(tmp_path) in caught.value.hint
+    assert names(tmp_path) == {"file", "folder"}
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+def test_a_folder_that_cannot_be_written_to_is_named() -> None:
+    with pytest.raises(InvalidInput, match="cannot be written") as caught:
+        partial_path(Path("/proc/self/out.png"))
+    assert "/proc/self" in caught.value.hint
+
+
+def test_a_failed_move_leaves_nothing_behind(tmp_path: Path) -> None:
+    destination = tmp_path / "out.png"
+    partial = partial_path(destination)
+    partial.write_bytes(b"result")
+    destination.mkdir()
+    with pytest.raises(InvalidInput, match="is a folder"):
+        move_into_place(partial, destination)
+    assert names(tmp_path) == {"out.png"}
+
+
+def test_a_partial_file_that_vanished_is_said(tmp_path: Path) -> None:
+    partial = partial_path(tmp_path / "out.png")
+    discard(partial)
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        move_into_place(partial, tmp_path / "out.png")
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space") as caught, Path("/dev/full").open("wb", 0) as file:
+        file.write(b"result")
+    assert caught.value.errno == errno.ENOSPC
+    error = cannot_write(tmp_path / "out.png", caught.value)
+    assert "disk is full" in error.message
+    assert str(tmp_path) in error.hint
