@@ -1,0 +1,289 @@
+"""The one object that talks HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from functools import partial as bind
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from ..errors import AuthenticationFailed, BadResponse, RemoteUpscaleError
+from ..files.segments import Segments
+from ..protocol import Reply, Request
+from ..settings import Settings
+from ..urls import lies_under, origin
+from .download import Downloaded, Partial, Progress, fetch
+from .failures import FOREIGN, translate
+from .guard import check_link
+from .logs import our_request, silence_httpx
+from .transport import Transport
+
+_log = logging.getLogger(__name__)
+_PIECE = 1 << 16
+_UPLOAD_REPLY = 1 << 20
+# Only what can be decompressed within bounds is asked for and accepted; never one coding inside another.
+_CODINGS = {"gzip", "deflate", "identity", "aws-chunked"}
+
+
+class Http:
+    """Every request of the process: one pool for the configured roots, one guarded pool for links.
+
+    The guarded pool connects to public addresses only (see ``guard``); it is used for every URL that is not
+    under a configured root, whoever gave it. Redirects are followed by ``download`` alone, each hop checked,
+    and never with a key. Cookies are not kept. Proxies of the environment (``HTTPS_PROXY``, ``NO_PROXY``) are
+    used; see ``Transport`` for what that means for the guard.
+
+    Everything that goes wrong is raised as one of our errors. Use it from one event loop.
+
+    Args:
+        settings: roots, ``time.idle`` and ``size`` are used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._roots = settings.roots.all()
+        silence_httpx()
+        tls = httpx.create_ssl_context()
+        self._api = self._client(Transport(tls))
+        self._links = self._client(Transport(tls, guard=self._roots))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._api.aclose()
+        await self._links.aclose()
+
+    async def call(
+        self, request: Request, *, root: str, auth: Mapping[str, str], limit: int | None = None
+    ) -> Reply:
+        """Make one API request. Does not judge the reply's status, and does not follow redirects.
+
+        Args:
+            request: what to send.
+            root: the only place that ``auth`` may be sent to. One that is not configured (a provider's reply
+                named it) must pass the guard.
+            auth: headers with the key.
+            limit: the largest reply in bytes, after decompression; the settings' ``reply_bytes`` by default.
+
+        Raises:
+            ProviderUnavailable: with ``not_accepted`` if the request certainly was never sent; else the reply
+                was lost.
+            TimedOut: nothing came, or nothing was taken, for ``time.idle`` seconds.
+            BadResponse: the URL is not under ``root``, the reply is too large or is not HTTP.
+            AuthenticationFailed: the key cannot be one. Nothing was sent.
+        """
+        if not lies_under(root, request.url):
+            raise BadResponse(
+                "The provider named an address outside its own; no key is sent there.", not_accepted=True
+            )
+        for value in auth.values():
+            if not (value.isascii() and value.isprintable()):
+                raise AuthenticationFailed(
+                    "The key holds characters that no key has.",
+                    hint="Set it again, without quotes and line breaks.",
+                    not_accepted=True,
+                )
+        headers = {"Accept-Encoding": "gzip, deflate", **request.headers, **auth}
+        body = request.body if len(request.body) <= _PIECE else _pieces(request.body)
+        if request.body:
+            headers["Content-Length"] = str(len(request.body))
+        request = replace(request, headers=headers)
+        async with self._open(self._pool(root), request, body) as response:
+            return await _read(response, self._settings.size.reply_bytes if limit is None else limit)
+
+    async def download(
+        self,
+        url: str,
+        path: Path,
+        *,
+        max_bytes: int,
+        progress: Progress | None = None,
+        partial: Partial | None = None,
+    ) -> Downloaded:
+        """Fetch a provider's result link into ``path``. One attempt, no key.
+
+        Args:
+            url: the link. It and every redirect (five at most) must be https to a public address.
+            path: written from the start, or from where ``partial`` says. What is there after a failure is not
+                a result.
+            max_bytes: the largest result.
+            progress: called in the event loop, about once for each MiB.
+            partial: the same object for every attempt at this file, so that a broken download goes on where
+                it stopped if the server allows it.
+
+        Raises:
+            ResultLost: the link is not valid any more.
+            InvalidInput: the file cannot be written.
+            ProviderUnavailable: the server has trouble, or the connection broke; ``transient``.
+            TimedOut: nothing came for ``time.idle`` seconds; ``transient``.
+            BadResponse: a refused link, too large, or not a picture or clip.
+        """
+        partial = Partial() if partial is None else partial
+        return await fetch(self._get, url, path, max_bytes=max_bytes, partial=partial, progress=progress)
+
+    async def upload(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        source: Segments,
+        offset: int = 0,
+        length: int | None = None,
+        progress: Progress | None = None,
+    ) -> Reply:
+        """Send a file, or a part of it, in flat memory. Does not judge the reply's status.
+
+        Args:
+            method: ``PUT`` or ``POST``.
+            url: a link that a provider gave for this, or one under a root; must pass the guard.
+            headers: all that the receiver needs; what is in here goes to ``url``.
+            source: the file.
+            offset: where in it to begin.
+            length: how many bytes of it; ``None`` for all that follow.
+            progress: called with the bytes handed to the network so far, and how many there are.
+
+        Raises:
+            InvalidInput: the file cannot be read or has changed.
+            ProviderUnavailable, TimedOut, BadResponse: as ``call`` does.
+        """
+        count = source.size - offset if length is None else length
+        headers = {"Accept-Encoding": "identity", **headers, "Content-Length": str(count)}
+        report = bind(_report, progress, count) if progress else None
+        body = source.stream(offset, count)
+        request = Request(method, url, headers)
+        async with self._open(self._pool(url), request, body, report) as response:
+            return await _read(response, _UPLOAD_REPLY)
+
+    def _pool(self, url: str) -> httpx.AsyncClient:
+        """The pool for a root, or for what is under one; the guarded one for everything else."""
+        if any(url == root or lies_under(root, url) for root in self._roots):
+            return self._api
+        check_link(url, self._roots)
+        return self._links
+
+    def _get(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[httpx.Response]:
+        check_link(url, self._roots)
+        return self._open(self._links, Request("GET", url, headers), b"")
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        client: httpx.AsyncClient,
+        request: Request,
+        content: bytes | AsyncIterable[bytes],
+        report: Callable[[int], None] | None = None,
+    ) -> AsyncGenerator[httpx.Response]:
+        """Send a request, ``content`` instead of its body; give the reply, its body still to be read.
+
+        Reading it inside this context raises our errors too.
+        """
+        idle, host = self._settings.time.idle, (origin(request.url) or ("", "the provider", 0))[1]
+        method, url, headers = request.method, request.url, dict(request.headers)
+        body: _Body | bytes = b""
+        try:
+            with our_request():
+                async with asyncio.timeout(None) as patience:
+                    body = content if isinstance(content, bytes) else _Body(content, patience, idle, report)
+                    async with client.stream(method, url, headers=headers, content=body) as response:
+                        _log.debug("%s %s %s", method, host, response.status_code)
+                        _check_coding(response)
+                        yield response
+        except FOREIGN as error:
+            if isinstance(body, _Body) and body.failure is not None:
+                raise body.failure from None
+            raise translate(error, host, idle) from None
+
+    def _client(self, transport: Transport) -> httpx.AsyncClient:
+        idle = self._settings.time.idle
+        return httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(idle),
+            headers={"User-Agent": "remote-upscale"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+
+class _Body:
+    """A request body on its way out.
+
+    aiohttp watches how long a read takes but not how long a write does: a receiver that stops taking bytes is
+    found out here, by the time between two pieces.
+    """
+
+    def __init__(
+        self,
+        pieces: AsyncIterable[bytes],
+        patience: asyncio.Timeout,
+        idle: float,
+        report: Callable[[int], None] | None,
+    ) -> None:
+        self._pieces = pieces
+        self._patience = patience
+        self._idle = idle
+        self._report = report
+        self.failure: RemoteUpscaleError | None = None
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        clock = asyncio.get_running_loop().time
+        done = 0
+        try:
+            async for piece in self._pieces:
+                self._patience.reschedule(clock() + self._idle)
+                yield piece
+                done += len(piece)
+                if self._report is not None:
+                    self._report(done)
+        except RemoteUpscaleError as error:
+            self.failure = error  # aiohttp would make a network error of it
+            raise
+        self._patience.reschedule(None)
+
+
+async def _pieces(body: bytes) -> AsyncGenerator[bytes]:
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
+
+
+def _report(progress: Progress, total: int, done: int) -> None:
+    progress(done, total)
+
+
+def _check_coding(response: httpx.Response) -> None:
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in _CODINGS:
+        raise BadResponse(
+            f"{response.url.host} answered in a compression that was not asked for.", transient=True
+        )
+
+
+async def _read(response: httpx.Response, limit: int) -> Reply:
+    """The whole reply, its body in memory and bounded after decompression."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.aiter_bytes():
+        size += len(piece)
+        if size > limit:
+            raise BadResponse(
+                f"{response.url.host} answered with more than {limit:,} bytes.",
+                hint="Raise reply_bytes under [size] in settings.toml if that is right.",
+            )
+        pieces.append(piece)
+    return Reply(response.status_code, dict(response.headers), b"".join(pieces))

@@ -1,0 +1,93 @@
+"""Exceptions of the HTTP libraries, read as errors of ours.
+
+The bridge between httpx and aiohttp maps "the server hung up after the request was sent" to a connect
+timeout, so httpx's exception types do not tell whether a request left this machine. aiohttp's own, which are
+their causes, do.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+import aiohttp
+import httpx
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ..errors import BadResponse, ProviderUnavailable, RemoteUpscaleError, TimedOut
+
+FOREIGN = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    aiohttp.ClientError,
+    HttpProcessingError,
+    OSError,
+    ValueError,
+    EOFError,
+)
+"""Everything that sending a request or reading its reply may raise."""
+
+# A connector's error is raised only while a connection is made; nothing of the request was written yet.
+_NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+)
+
+
+def translate(error: Exception, host: str, idle: float) -> RemoteUpscaleError:
+    """The error of ours for one of ``FOREIGN``.
+
+    Args:
+        error: what was raised.
+        host: who was talked to, for the message.
+        idle: seconds after which a silent connection is given up, for the message.
+
+    Returns:
+        ``ProviderUnavailable`` with ``not_accepted`` if the request certainly was never sent, else
+        ``TimedOut``, ``BadResponse`` for what is not HTTP, or ``ProviderUnavailable`` for a lost reply.
+    """
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    if isinstance(cause, _NEVER_SENT):
+        return _unreachable(cause, host)
+    if isinstance(cause, TimeoutError):
+        return TimedOut(
+            f"{host} was silent for {idle:g} seconds.",
+            hint="Try again later, or raise idle under [time] in settings.toml.",
+            transient=True,
+        )
+    if isinstance(error, httpx.DecodingError) or isinstance(
+        cause, (aiohttp.ClientResponseError, HttpProcessingError)
+    ):
+        return BadResponse(
+            f"{host} answered with something that is not HTTP.",
+            hint="A proxy in between may be the cause; try again later.",
+            transient=True,
+        )
+    return ProviderUnavailable(
+        f"The connection to {host} broke before the answer was complete.",
+        hint="Check the network, then try again.",
+        transient=True,
+    )
+
+
+def _unreachable(cause: Exception, host: str) -> ProviderUnavailable:
+    why, hint, transient = "no connection", "Check the network, the proxy settings and the address.", True
+    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+        why = "its name cannot be resolved"
+    elif isinstance(cause, (ssl.SSLError, aiohttp.ClientSSLError)):
+        why, transient = "its certificate or encryption is not acceptable", False
+        hint = "Check the clock of this machine; behind a proxy that inspects traffic, set SSL_CERT_FILE."
+    elif isinstance(cause, aiohttp.ConnectionTimeoutError):
+        why = "connecting takes too long"
+    elif isinstance(cause, aiohttp.ClientHttpProxyError):
+        why, transient = f"the proxy answered HTTP {cause.status}", cause.status >= 500
+    elif isinstance(cause, aiohttp.ClientProxyConnectionError):
+        why = "the proxy cannot be reached"
+    return ProviderUnavailable(
+        f"{host} cannot be reached: {why}.", hint=hint, transient=transient, not_accepted=True
+    )
