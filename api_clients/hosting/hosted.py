@@ -1,0 +1,63 @@
+"""What a host takes, what it gives, and how it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..errors import HostingFailed
+from ..files.segments import Segments
+from ..protocol import Reply
+
+Report = Callable[[int, int | None], None]
+"""Called with the bytes uploaded so far and their total."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An input to be hosted.
+
+    Attributes:
+        source: its bytes.
+        digest: their SHA-256, in hexadecimal.
+        suffix: file name suffix, such as ``.png``.
+        media_type: such as ``image/png``.
+        valid_for: seconds for which the link has to work.
+    """
+
+    source: Segments
+    digest: str
+    suffix: str
+    media_type: str
+    valid_for: float
+
+    @property
+    def name(self) -> str:
+        """A file name that tells nothing about where it came from."""
+        return f"{self.digest[:64]}{self.suffix}"
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """An input that a provider can fetch.
+
+    Attributes:
+        url: a link that whoever has it may read; keep it out of logs.
+        expires: Unix time until which it works, ``None`` where that is up to someone else.
+        way: ``object-store`` or ``fal``.
+    """
+
+    url: str = field(repr=False)
+    expires: float | None
+    way: str
+
+
+def failed(message: str, hint: str, *, transient: bool = False, reply: Reply | None = None) -> HostingFailed:
+    """A hosting error: no job was submitted, so nothing can have been charged."""
+    return HostingFailed(
+        message,
+        hint=hint,
+        transient=transient,
+        retry_after=reply.retry_after if reply else None,
+        not_accepted=True,
+    )
