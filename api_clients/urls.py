@@ -25,7 +25,8 @@ def origin(url: str) -> Origin | None:
     parts = split(url)
     if parts is None or parts.hostname is None:
         return None
-    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    default = 443 if parts.scheme == "https" else 80
+    return parts.scheme, parts.hostname, default if parts.port is None else parts.port
 
 
 def lies_under(root: str, url: str) -> bool:

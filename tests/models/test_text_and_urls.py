@@ -20,6 +20,7 @@ NOT_UNDER = [
     "https://queue.fal.run/base/../x",
     "https://queue.fal.run/base/%2e%2e/x",
     "https://queue.fal.run:8443/base/x",
+    "https://queue.fal.run:0/base/x",
     "http://queue.fal.run/base/x",
     "https://evil.example/base/x",
     "https://queue.fal.run@evil.example/base/x",

@@ -1,0 +1,144 @@
+"""The ledger's tables. Plain SQL types only, so that they are the same in every database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from ..protocol import Handle
+from .rows import JobState
+
+SCHEMA = 1
+"""The version of these tables; raised when a later release changes them."""
+
+
+class _Time(TypeDecorator[datetime]):
+    """A moment, in UTC; SQLite keeps no time zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+class _Money(TypeDecorator[Decimal]):
+    """An exact decimal, kept as text because SQLite has only binary fractions."""
+
+    impl = String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+class _Object(TypeDecorator[dict[str, Any]]):
+    """A JSON object."""
+
+    impl = Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:
+        return None if value is None else json.loads(value)
+
+
+class _Path(TypeDecorator[str]):
+    """A path. One that holds lone surrogates (bytes that are no text) is kept as a JSON string in quotes."""
+
+    impl = Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or not (
+            value.startswith('"') or any("\ud800" <= char <= "\udfff" for char in value)
+        ):
+            return value
+        return json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return json.loads(value) if value is not None and value.startswith('"') else value
+
+
+class _Handle(TypeDecorator[Handle]):
+    """A job's handle at its provider, as a JSON object of its fields."""
+
+    impl = Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: Handle | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(asdict(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Handle | None:
+        return None if value is None else Handle(**json.loads(value))
+
+
+class _State(TypeDecorator[JobState]):
+    """A job's state, as its word."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def process_bind_param(self, value: JobState | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> JobState | None:
+        return None if value is None else JobState(value)
+
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
+"""Facts about the ledger itself; ``schema`` is its version."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("model", String(100), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("identity", String(64), nullable=False),
+    Column("parameters", _Object, nullable=False),
+    Column("source", _Path, nullable=False),
+    Column("destination", _Path, nullable=False),
+    Column("sandbox", Boolean, nullable=False),
+    Column("state", _State, nullable=False),
+    Column("owner", String(40)),
+    Column("request_id", String(200)),
+    Column("handle", _Handle),
+    Column("cost", _Money),
+    Column("created", _Time, nullable=False),
+    Column("submitted", _Time),
+    Column("finished", _Time),
+    Column("result_path", _Path),
+    Column("result_sha256", String(64)),
+    Column("result_bytes", BigInteger),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("error_kind", String(40)),
+    Column("error_message", Text),
+    Column("note", Text),
+    Index("jobs_identity", "identity", "state"),
+    Index("jobs_state", "state"),
+)
+"""One row for each job. ``owner`` is the process that is driving it; empty when none is."""
