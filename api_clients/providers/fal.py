@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import (
     BadResponse,
+    Cancelled,
     ContentRejected,
     HostingFailed,
     InvalidInput,
@@ -258,6 +259,8 @@ def _from_type(kind: str, detail: Mapping[str, Any], reply: Reply) -> RemoteUpsc
             )
         case "generation_timeout" | "request_timeout" | "startup_timeout":
             return TimedOut(f"fal ran out of time{said}", hint="Run it again.")
+        case "client_cancelled" | "client_disconnected":
+            return Cancelled(f"The job was cancelled at fal{said}", hint="Run it again if you want it.")
         case "downstream_service_error" | "downstream_service_unavailable" | "internal_server_error":
             return ProviderUnavailable(f"fal could not run the job{said}", hint=_again(reply))
         case _ if kind.startswith("runner_"):

@@ -161,6 +161,7 @@ ERROR_TYPES = {
     "generation_timeout": Kind.TIMEOUT,
     "request_timeout": Kind.TIMEOUT,
     "startup_timeout": Kind.TIMEOUT,
+    "client_cancelled": Kind.CANCELLED,
     "downstream_service_error": Kind.PROVIDER_UNAVAILABLE,
     "downstream_service_unavailable": Kind.PROVIDER_UNAVAILABLE,
     "internal_server_error": Kind.PROVIDER_UNAVAILABLE,

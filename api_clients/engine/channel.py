@@ -1,0 +1,39 @@
+"""A provider together with the means to talk to it: the client, the key, the settings."""
+
+from __future__ import annotations
+
+from ..errors import AuthenticationFailed
+from ..http import Http
+from ..protocol import Provider, Reply, Request
+from ..settings import KEY_VARIABLES, Settings
+
+
+class Channel:
+    """Sends a provider's requests, with its key and to its root only."""
+
+    def __init__(self, provider: Provider, settings: Settings, http: Http) -> None:
+        self.provider = provider
+        self.settings = settings
+        self._http = http
+
+    async def call(self, request: Request) -> Reply:
+        """One request and its reply, whatever its status; raises when there is no reply."""
+        key = require_key(self.provider, self.settings)
+        return await self._http.call(request, root=self.provider.root, auth=self.provider.authorise(key))
+
+
+def require_key(provider: Provider | type[Provider], settings: Settings) -> str:
+    """The provider's key.
+
+    Raises:
+        AuthenticationFailed: there is none; says which variable to set.
+    """
+    key = settings.keys.get(provider.name)
+    if key is None:
+        variable = KEY_VARIABLES.get(provider.name, f"{provider.name.upper()}_API_KEY")
+        raise AuthenticationFailed(
+            f"There is no key for {provider.title}.",
+            hint=f"Set {variable}, or try the sandbox: --sandbox or REMOTE_UPSCALE_SANDBOX=1.",
+            not_accepted=True,
+        )
+    return key.reveal()

@@ -1,0 +1,130 @@
+"""From a finished job to a checked file in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import BadResponse, ResultLost, TimedOut
+from ..files.place import discard, move_into_place, partial_path
+from ..files.probe import Info
+from ..files.segments import Segments
+from ..files.verify import verify_result
+from ..http import Http, Partial
+from ..http.inline import decode_data_uri
+from ..http.retry import retrying
+from ..models import Media
+from ..protocol import Output
+from ..settings import Settings
+from ..sizes import Expected
+from .job import Stage
+from .tracker import Tracker
+
+FreshLink = Callable[[], Awaitable[Output]]
+
+FRESH_LINKS = 2
+"""How often a new link is asked for when one has expired."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the result has to be: its place, its kind, its plausible size."""
+
+    destination: Path
+    media: Media
+    expected: Expected | None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A result in its place."""
+
+    info: Info
+    sha256: str
+
+
+class Fetcher:
+    """Brings results home."""
+
+    def __init__(self, settings: Settings, http: Http) -> None:
+        self._settings = settings
+        self._http = http
+
+    async def fetch(
+        self, output: Output, fresh: FreshLink | None, wanted: Wanted, tracker: Tracker
+    ) -> Fetched:
+        """Fetch, check and place a finished job's result.
+
+        Args:
+            output: where it is.
+            fresh: gives another link when one has expired.
+            wanted: what it has to be.
+            tracker: is told of the bytes that came.
+
+        Raises:
+            ResultLost: its link is dead and the provider gives no other.
+            RemoteUpscaleError: it cannot be had now, or is not what was asked for; nothing is left behind.
+        """
+        tracker.tell(Stage.FETCHING, fraction=0.0)
+        for tried in range(FRESH_LINKS if fresh else 0):
+            try:
+                return await self._bring(output, wanted, tracker)
+            except ResultLost:
+                assert fresh is not None
+                await asyncio.sleep(self._settings.poll_floor * 2**tried)
+                output = await fresh()
+        return await self._bring(output, wanted, tracker)
+
+    async def _bring(self, output: Output, wanted: Wanted, tracker: Tracker) -> Fetched:
+        partial = await asyncio.to_thread(partial_path, wanted.destination)
+        try:
+            async with asyncio.timeout(self._settings.time.transfer):
+                info = await self._whole(output, partial, wanted, tracker)
+            sha256 = await asyncio.to_thread(Segments.whole(partial).sha256)
+            await asyncio.to_thread(move_into_place, partial, wanted.destination)
+        except TimeoutError:
+            raise TimedOut(
+                f"The result was not here after {self._settings.time.transfer:g} s.",
+                hint="It is paid for: `remote-upscale resume` fetches it.",
+            ) from None
+        finally:
+            await asyncio.to_thread(discard, partial)
+        return Fetched(info, sha256)
+
+    async def _whole(self, output: Output, file: Path, wanted: Wanted, tracker: Tracker) -> Info:
+        """Download until the file is whole and what was asked for; a broken download goes on where it was."""
+        received = Partial()
+        async for attempt in retrying(self._settings.time):
+            with attempt:
+                await self._download(output, file, received, tracker)
+                try:
+                    return await self._verify(file, wanted)
+                except BadResponse:
+                    received = Partial()
+                    raise
+        raise AssertionError("a retried block ends by returning or raising")
+
+    async def _verify(self, partial: Path, wanted: Wanted) -> Info:
+        return await asyncio.to_thread(
+            verify_result,
+            partial,
+            media=wanted.media,
+            expected=wanted.expected,
+            max_pixels=self._settings.size.pixels,
+        )
+
+    async def _download(self, output: Output, file: Path, received: Partial, tracker: Tracker) -> None:
+        limit = self._settings.size.result_bytes
+        if output.url.startswith("data:"):
+            _media_type, content = await asyncio.to_thread(decode_data_uri, output.url, limit)
+            await asyncio.to_thread(file.write_bytes, content)
+            return
+        await self._http.download(
+            output.url,
+            file,
+            max_bytes=limit,
+            progress=lambda done, total: tracker.transfer(Stage.FETCHING, done, total),
+            partial=received,
+        )

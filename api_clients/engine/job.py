@@ -1,0 +1,109 @@
+"""What goes into the engine and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+from ..files.probe import ImageInfo, VideoInfo
+from ..models import Model
+from ..parameters import Value
+from ..sizes import Expected
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One input to one model.
+
+    Attributes:
+        model: the upscaler.
+        parameters: as the user gave them; the engine checks them.
+        source: a file, or the text of a public URL that is passed on as it is.
+        destination: the result's file; an existing one is replaced once the new one is whole.
+        reuse: take an earlier result of the same content and parameters instead of paying again.
+    """
+
+    model: Model
+    parameters: Mapping[str, object]
+    source: Path | str
+    destination: Path
+    reuse: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a job comes to, known before anything is sent.
+
+    Attributes:
+        values: the parameters as they will be sent.
+        input: what the file is; ``None`` for a URL, which is not looked at.
+        expected: the result's size, where the input's is known.
+        cost: US dollars, ``None`` when unknown.
+    """
+
+    values: Mapping[str, Value]
+    input: ImageInfo | VideoInfo | None
+    expected: Expected | None
+    cost: Decimal | None
+
+
+class Stage(StrEnum):
+    """Where a job is on its way."""
+
+    HOSTING = "hosting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    FETCHING = "fetching"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A job's progress.
+
+    Attributes:
+        stage: where it is.
+        fraction: done of this stage, 0 to 1, where that is known.
+        position: jobs in front of it in the provider's queue, where that is known.
+        elapsed: seconds since the job began.
+        note: something worth telling, such as an undocumented state word.
+    """
+
+    stage: Stage
+    fraction: float | None = None
+    position: int | None = None
+    elapsed: float = 0.0
+    note: str = ""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A finished job.
+
+    Attributes:
+        job: what was asked.
+        path: the result, whole and checked.
+        request_id: the provider's id of the job that made it.
+        cost: US dollars of that job, ``None`` when unknown.
+        seconds: from start to finish, for us.
+        reused: no new job was submitted.
+        width: of the result in pixels.
+        height: of the result in pixels.
+        notes: what the user should know about it, in sentences.
+    """
+
+    job: Job
+    path: Path
+    request_id: str | None
+    cost: Decimal | None
+    seconds: float
+    reused: bool
+    width: int
+    height: int
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,79 @@
+"""The one request that costs money: sent once, recorded before and after, repeated only when that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import RemoteUpscaleError, SubmissionUnknown
+from ..http.retry import retrying
+from ..models import Model
+from ..protocol import Request, Submitted, submission_unknown
+from .cancelling import give_up
+from .channel import Channel
+from .work import Work
+
+
+async def submit(work: Work, request: Request) -> tuple[Submitted, float | None]:
+    """Submit a prepared job and record what became of it.
+
+    Returns:
+        What the provider said, and the seconds its ``Retry-After`` asked to wait, if any.
+
+    Raises:
+        SubmissionUnknown: it was sent and may have been accepted; never sent again by us.
+        RemoteUpscaleError: the provider refused it; nothing was accepted.
+        CancelledError: once what became of it is recorded; an accepted job is cancelled at the provider.
+    """
+    await asyncio.to_thread(work.ledger.submitting, work.row)
+    sending = asyncio.ensure_future(_send_and_record(work, request))
+    try:
+        return await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await _cancelled_while_sending(work, sending)
+        raise
+
+
+async def _send_and_record(work: Work, request: Request) -> tuple[Submitted, float | None]:
+    try:
+        submitted, hint = await _send(work.channel, work.model, request)
+    except SubmissionUnknown as error:
+        await asyncio.to_thread(work.ledger.unknown, work.row, error)
+        raise
+    except RemoteUpscaleError as error:
+        await asyncio.to_thread(work.ledger.failed, work.row, error)
+        raise
+    if submitted.handle is not None:
+        await asyncio.to_thread(work.ledger.submitted, work.row, submitted.handle)
+    return submitted, hint
+
+
+async def _send(channel: Channel, model: Model, request: Request) -> tuple[Submitted, float | None]:
+    async for attempt in retrying(channel.settings.time, submit=True):
+        with attempt:
+            try:
+                reply = await channel.call(request)
+            except RemoteUpscaleError as lost:
+                if lost.not_accepted:
+                    raise
+                raise submission_unknown(channel.provider.title, lost.message) from None
+            return channel.provider.read_submit(model, reply), reply.retry_after
+    raise AssertionError("a retried block ends by returning or raising")
+
+
+async def _cancelled_while_sending(
+    work: Work, sending: asyncio.Future[tuple[Submitted, float | None]]
+) -> None:
+    """The request may be on its way: its reply is worth a moment, as it holds the id of what is paid."""
+    await asyncio.wait([sending], timeout=work.channel.settings.time.cancel)
+    if not sending.done():
+        sending.cancel()
+        await asyncio.wait([sending])
+    if sending.cancelled():
+        gone = submission_unknown(work.channel.provider.title, "interrupted before it answered")
+        await asyncio.to_thread(work.ledger.unknown, work.row, gone)
+        return
+    if isinstance(sending.exception(), RemoteUpscaleError):
+        return  # it is on record already
+    submitted, _hint = sending.result()
+    if submitted.handle is not None:
+        await give_up(work.channel, submitted.handle, work.ledger, work.row, work.tracker)

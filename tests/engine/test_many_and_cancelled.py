@@ -1,0 +1,213 @@
+"""Many jobs at once, and giving up."""
+
+import asyncio
+import os
+from dataclasses import replace
+
+import pytest
+from remote_upscale.api_clients import sandbox as faulty
+from remote_upscale.api_clients.engine import Engine, Job, Outcome, Stage
+from remote_upscale.api_clients.errors import RemoteUpscaleError
+from remote_upscale.api_clients.registry import MODELS, find_model
+from remote_upscale.api_clients.sandbox import Delays, Sandbox
+
+CRYSTAL = find_model("pixazo/crystal-image")
+FAL = find_model("fal/seedvr2-image")
+
+
+@pytest.fixture
+def jobs(draw, tmp_path):
+    """Nine jobs of nine different pictures."""
+    for index in range(9):
+        draw((32 + index, 24)).save(tmp_path / f"in{index}.png")
+    return [
+        Job(
+            model=CRYSTAL,
+            parameters={},
+            source=tmp_path / f"in{index}.png",
+            destination=tmp_path / f"out{index}.png",
+        )
+        for index in range(9)
+    ]
+
+
+async def test_one_failure_stops_nobody(settings, sandbox, jobs):
+    jobs[2].source.write_bytes(b"not a picture")
+    sandbox.faults.add("run", faulty.fails("FAILED"), times=1)
+    async with Engine(settings) as engine:
+        results = await asyncio.gather(*map(engine.run, jobs), return_exceptions=True)
+    for job, result in zip(jobs, results, strict=True):
+        assert result.job is job if isinstance(result, Outcome) else not job.destination.exists()
+    kinds = [result.kind for result in results if isinstance(result, RemoteUpscaleError)]
+    assert sorted(kinds) == ["invalid_input", "provider_failed"]
+    assert results[2].kind == "invalid_input"
+    assert len(sandbox.jobs) == 8
+
+
+async def test_no_more_at_once_than_the_limit(settings, jobs):
+    most = 0
+    async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0.2)) as slow:
+
+        def watch(progress):
+            nonlocal most
+            most = max(most, sum(job.state not in ("done", "failed") for job in slow.jobs))
+
+        async with Engine(replace(settings, roots=slow.roots, at_once=3)) as engine:
+            results = await asyncio.gather(*(engine.run(job, watch) for job in jobs))
+    assert all(outcome.path.exists() for outcome in results)
+    assert 1 <= most <= 3
+
+
+async def test_the_same_content_is_not_paid_for_again(settings, sandbox, photo, tmp_path):
+    async with Engine(settings) as engine:
+        first = await engine.run(
+            Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+        )
+        again = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "b.png")
+        second = await engine.run(again)
+        assert (second.reused, second.cost, second.request_id) == (True, 0, first.request_id)
+        assert second.path.read_bytes() == first.path.read_bytes()
+        assert len(sandbox.jobs) == 1
+        assert not (await engine.run(replace(again, reuse=False))).reused
+        assert not (await engine.run(replace(again, parameters={"scale_factor": 4}))).reused
+        first.path.write_bytes(b"damaged")
+        second.path.write_bytes(b"damaged")
+        (tmp_path / "b.png").unlink()
+    assert len(sandbox.jobs) == 3
+
+
+async def test_a_damaged_result_is_not_reused(settings, sandbox, photo, tmp_path):
+    async with Engine(settings) as engine:
+        job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+        outcome = await engine.run(job)
+        outcome.path.write_bytes(b"damaged")
+        assert not (await engine.run(job)).reused
+    assert len(sandbox.jobs) == 2
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (what is watched is no event of ours)
+            await asyncio.sleep(0.01)
+
+
+def states(engine):
+    return [row.state for row in engine.ledger.jobs()]
+
+
+async def start_and_cancel(engine, job, stage):
+    notes, reached = [], asyncio.Event()
+
+    def watch(progress):
+        notes.append(progress)
+        if progress.stage == stage:
+            reached.set()
+
+    task = asyncio.create_task(engine.run(job, watch))
+    async with asyncio.timeout(10):
+        await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return notes
+
+
+async def test_cancelling_cancels_at_fal(settings, photo, tmp_path):
+    async with Sandbox(MODELS.values(), delays=Delays(queue=5, run=5)) as slow:
+        async with Engine(replace(settings, roots=slow.roots)) as engine:
+            job = Job(model=FAL, parameters={}, source=photo, destination=tmp_path / "a.jpg")
+            task = asyncio.create_task(engine.run(job))
+            await until(lambda: states(engine) == ["submitted"])
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            [row] = engine.ledger.jobs()
+        assert slow.jobs[0].state == "cancelled"
+    assert (row.state, row.request_id) == ("cancelled", slow.jobs[0].request_id)
+    assert "Cancelled at fal" in row.note
+
+
+async def test_where_cancelling_is_impossible_the_job_is_kept(settings, photo, tmp_path):
+    async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0.3)) as slow:
+        async with Engine(replace(settings, roots=slow.roots)) as engine:
+            told = []
+            job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+            task = asyncio.create_task(engine.run(job, told.append))
+            await until(lambda: states(engine) == ["submitted"])
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert told[-1].stage == Stage.CANCELLED
+            assert "cannot cancel" in told[-1].note
+            assert slow.jobs[0].request_id in told[-1].note
+            [row] = engine.ledger.resumable(sandbox=False)
+            outcome = await engine.resume(row)
+            assert outcome.path.exists()
+        assert len(slow.jobs) == 1
+
+
+async def test_cancelling_while_hosting_leaves_nothing(settings, sandbox, photo, tmp_path):
+    sandbox.faults.add("upload", faulty.hang())
+    async with Engine(settings) as engine:
+        job = Job(model=FAL, parameters={}, source=photo, destination=tmp_path / "a.jpg")
+        await start_and_cancel(engine, job, Stage.HOSTING)
+        assert engine.ledger.jobs() == []
+    assert sandbox.jobs == []
+
+
+async def test_cancelling_during_the_submit_waits_for_its_reply(settings, sandbox, photo, tmp_path):
+    sandbox.faults.add("submit", faulty.slow(0.5))
+    async with Engine(settings) as engine:
+        job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+        task = asyncio.create_task(engine.run(job))
+        await until(lambda: sandbox.jobs)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [row] = engine.ledger.resumable(sandbox=False)
+        assert row.request_id == sandbox.jobs[0].request_id
+
+
+async def test_cancelling_a_submit_that_never_answers_is_on_record(settings, sandbox, photo, tmp_path):
+    sandbox.faults.add("submit", faulty.hang(accepted=True))
+    async with Engine(replace(settings, time=replace(settings.time, cancel=0.2))) as engine:
+        job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+        task = asyncio.create_task(engine.run(job))
+        await until(lambda: sandbox.jobs)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [row] = engine.ledger.jobs()
+    assert (row.state, row.error_kind) == ("submission_unknown", "submission_unknown")
+
+
+async def test_a_job_that_runs_too_long_is_kept(hasty, photo, tmp_path):
+    async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=1)) as slow:
+        job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+        async with Engine(replace(hasty, roots=slow.roots)) as engine:
+            with pytest.raises(RemoteUpscaleError, match="still running") as caught:
+                await engine.run(job)
+            assert caught.value.kind == "timeout"
+            assert caught.value.request_id == slow.jobs[0].request_id
+            await until(lambda: slow.jobs[0].state == "done")
+            [row] = engine.ledger.resumable(sandbox=False)
+            assert (await engine.resume(row)).path.exists()
+
+
+async def test_a_place_that_cannot_be_written_is_found_before_paying(settings, sandbox, photo, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "file" / "a.png")
+    async with Engine(settings) as engine:
+        with pytest.raises(RemoteUpscaleError, match="cannot be written"):
+            await engine.run(job)
+        assert engine.ledger.jobs() == []
+    assert sandbox.jobs == []
+
+
+async def test_names_need_not_be_utf8(settings, photo, tmp_path):
+    source = photo.rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
+    destination = tmp_path / os.fsdecode(b"caf\xe9-out.png")
+    async with Engine(settings) as engine:
+        outcome = await engine.run(Job(model=CRYSTAL, parameters={}, source=source, destination=destination))
+        assert outcome.path.exists()
+        assert (await engine.run(outcome.job)).reused
