@@ -1,0 +1,100 @@
+"""What can be typed after ``remote-upscale``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+_EXIT_STATUS = (
+    "exit status: 0 every input done; 1 some input failed; 2 unusable arguments or parameters (nothing was "
+    "sent); 3 no key or no way to host the input (nothing was sent); 130 interrupted"
+)
+
+
+def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, with the command's name as ``command``.
+
+    Raises:
+        SystemExit: help was asked for (0) or the arguments are unusable (2); the reason has been printed.
+    """
+    parser = _parser()
+    arguments, more = parser.parse_known_args(argv)
+    if arguments.command == "run" and not any(word.startswith("-") for word in more):
+        arguments.inputs += more  # inputs that follow an option
+    elif more:
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="remote-upscale",
+        description="Send pictures and clips to remote upscalers, and get the results as files.",
+        epilog=_EXIT_STATUS,
+        allow_abbrev=False,
+    )
+    add_parser = parser.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser
+    _add_run(add_parser)
+    models = _add(add_parser, "models", "list the models, or show one model's parameters")
+    models.add_argument("model", nargs="?", metavar="MODEL", help="show only this one, with its parameters")
+    _add(add_parser, "jobs", "list every job of the ledger, newest first")
+    _add(add_parser, "resume", "finish every paid job that is not yet on disk")
+    _add(
+        add_parser, "check", "tell whether keys, hosting and ledger are in order, and how to fix what is not"
+    )
+    sandbox = _add(add_parser, "sandbox", "serve the embedded sandbox on loopback until stopped", json=False)
+    sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: a free one)")
+    return parser
+
+
+_Add = Callable[..., argparse.ArgumentParser]
+
+
+def _add(add_parser: _Add, name: str, purpose: str, *, json: bool = True) -> argparse.ArgumentParser:
+    parser = add_parser(
+        name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.", allow_abbrev=False
+    )
+    if json:
+        parser.add_argument("--json", action="store_true", help="print one JSON object a line, nothing else")
+    return parser
+
+
+def _add_run(add_parser: _Add) -> None:
+    run = _add(add_parser, "run", "upscale files")
+    run.epilog = _EXIT_STATUS
+    run.add_argument("model", metavar="MODEL", help="a model's id, see `remote-upscale models`")
+    run.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="a file, a glob or a public URL; the same one counts once"
+    )
+    run.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE_OR_FOLDER",
+        help="where results go: a folder if it is one, ends with / or there are several inputs, else a file",
+    )
+    run.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        dest="parameters",
+        metavar="NAME=VALUE",
+        help="set a parameter; may be given more than once; see `remote-upscale models MODEL`",
+    )
+    run.add_argument("--sandbox", action="store_true", help="rehearse: no key, no network, no cost")
+    run.add_argument(
+        "--dry-run", action="store_true", help="send nothing; check, and print the expected size and cost"
+    )
+    run.add_argument(
+        "--no-reuse",
+        action="store_true",
+        help="pay again even if the result of the same content and parameters is there",
+    )
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return number

@@ -1,0 +1,133 @@
+"""``remote-upscale check``: what is in order, what is missing, and how to fix it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+from ..engine.channel import Channel, require_key
+from ..errors import BadResponse, RemoteUpscaleError
+from ..files.segments import Segments
+from ..hosting import Hosting, require_hosting
+from ..http import Http
+from ..ledger import Ledger
+from ..protocol import Provider
+from ..registry import MODELS, PROVIDERS
+from ..sandbox import Sandbox
+from ..settings import Settings
+from ..text import clean
+from . import exits
+from .interrupts import run_until_stopped
+from .output import Printer, tell
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What one thing was found to be. ``detail`` says no more than what was really tried."""
+
+    check: str
+    ok: bool
+    detail: str
+    hint: str = ""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    printer = Printer(json=arguments.json)
+    try:
+        settings = Settings.load()
+    except RemoteUpscaleError as error:
+        tell(str(error))
+        return exits.before_sending(error)
+    return run_until_stopped(partial(_check, settings, printer))
+
+
+async def _check(settings: Settings, printer: Printer) -> int:
+    found: list[_Finding] = []
+    async with AsyncExitStack() as stack:
+        if settings.sandbox:
+            sandbox = await stack.enter_async_context(Sandbox(MODELS.values()))
+            settings = settings.in_sandbox(sandbox.roots)
+        http = await stack.enter_async_context(Http(settings))
+        async for finding in _findings(settings, http):
+            found.append(finding)
+            _show(printer, finding)
+    usable = {finding.check for finding in found if finding.ok}
+    return exits.DONE if {"ledger", "hosting"} <= usable and usable & set(PROVIDERS) else exits.NOT_SET_UP
+
+
+def _show(printer: Printer, finding: _Finding) -> None:
+    if printer.json:
+        printer.document(asdict(finding))
+        return
+    printer.line(f"{'ok' if finding.ok else 'missing':8} {finding.check:8} {clean(finding.detail)}")
+    if finding.hint:
+        printer.line(f"{'':17} {clean(finding.hint)}")
+
+
+async def _findings(settings: Settings, http: Http) -> AsyncIterator[_Finding]:
+    if settings.sandbox:
+        yield _Finding("sandbox", ok=True, detail="On: every provider is answered by the embedded sandbox.")
+    else:
+        yield _Finding("sandbox", ok=True, detail="Off: jobs go to the real providers.")
+    yield await asyncio.to_thread(_ledger, settings)
+    for provider in PROVIDERS.values():
+        yield await _key(provider, settings, http)
+    yield await _hosting(settings, http)
+
+
+def _ledger(settings: Settings) -> _Finding:
+    path = settings.home / "ledger.sqlite"
+    try:
+        Ledger.open(path).close()
+    except RemoteUpscaleError as error:
+        return _Finding("ledger", ok=False, detail=error.message, hint=error.hint)
+    return _Finding("ledger", ok=True, detail=f"{path} can be written.")
+
+
+async def _key(kind: type[Provider], settings: Settings, http: Http) -> _Finding:
+    provider = kind(settings.roots)
+    try:
+        require_key(provider, settings)
+        request = provider.balance()
+        if request is None:
+            detail = "There is a key. The provider has no free request that would show whether it works."
+        else:
+            reply = await Channel(provider, settings, http).call(request)
+            detail = f"There is a key. Asked, at no cost: {provider.read_balance(reply)}."
+    except RemoteUpscaleError as error:
+        return _Finding(provider.name, ok=False, detail=error.message, hint=error.hint)
+    return _Finding(provider.name, ok=True, detail=detail)
+
+
+async def _hosting(settings: Settings, http: Http) -> _Finding:
+    """Upload a tiny picture and fetch it back, as a provider would."""
+    try:
+        require_hosting(settings)
+        with TemporaryDirectory() as folder:
+            await _there_and_back(Path(folder), Hosting(settings, http), http)
+    except RemoteUpscaleError as error:
+        return _Finding("hosting", ok=False, detail=error.message, hint=error.hint)
+    return _Finding("hosting", ok=True, detail="A test picture was uploaded and fetched back.")
+
+
+async def _there_and_back(folder: Path, hosting: Hosting, http: Http) -> None:
+    sent, back = folder / "sent.png", folder / "back.png"
+    Image.new("RGB", (8, 8)).save(sent)
+    segments = Segments.whole(sent)
+    hosted = await hosting.host(
+        segments, name_suffix=".png", media_type="image/png", digest=segments.sha256(), valid_for=300
+    )
+    await http.download(hosted.url, back, max_bytes=segments.size)
+    if back.read_bytes() != sent.read_bytes():
+        raise BadResponse(
+            "What was uploaded came back changed.", hint="Choose another REMOTE_UPSCALE_HOSTING."
+        )

@@ -1,0 +1,136 @@
+"""From what the user wrote to inputs, and to the files that their results will be."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ..errors import InvalidInput, InvalidParameter
+from ..files.kinds import SUFFIXES, format_of
+from ..files.segments import open_input
+from ..files.strip.structure import Source as Opened
+from ..models import Model
+from ..parameters import Choice
+
+_FORMATS = {suffix: name for name, suffix in SUFFIXES.items()} | {".jpeg": "jpeg", ".m4v": "mp4"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input.
+
+    Attributes:
+        text: for the user to recognise it by.
+        where: the file, or the URL.
+        error: why it cannot be used, where that is known already.
+    """
+
+    text: str
+    where: Path | str
+    error: InvalidInput | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name of the result without suffix."""
+        if isinstance(self.where, Path):
+            return self.where.stem
+        name = Path(unquote(urlsplit(self.where).path)).stem
+        safe = "".join("_" if char in '<>:"/\\|?*' or not char.isprintable() else char for char in name)
+        return safe.strip(". ")[:100] or "result"
+
+
+def expand(words: Sequence[str]) -> list[Source]:
+    """The inputs that the words stand for, each once, in the order of the words."""
+    sources: dict[str, Source] = {}
+    for word in words:
+        for source in _expand(word):
+            key = source.where if isinstance(source.where, str) else os.path.realpath(source.where)
+            sources.setdefault(key, source)
+    return list(sources.values())
+
+
+def _expand(word: str) -> list[Source]:
+    if word.lower().startswith(("http://", "https://")):
+        return [Source(word, word)]
+    path = Path(word).expanduser()
+    if not glob.has_magic(word) or os.path.lexists(path):
+        return [Source(word, path)]
+    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 (keeps the pattern's own form)
+    if not found:
+        return [
+            Source(
+                word, path, InvalidInput(f"No file matches {word}.", hint="Check the path and the pattern.")
+            )
+        ]
+    return [Source(str(name), name) for name in found]
+
+
+def is_folder(target: str, inputs: int) -> bool:
+    """Whether ``-o`` means a folder."""
+    ends = target.endswith(("/", os.sep))
+    return ends or inputs > 1 or Path(target).expanduser().is_dir()
+
+
+def with_format(model: Model, given: Mapping[str, object], target: str) -> dict[str, object]:
+    """The parameters, with ``output_format`` set from the suffix of the result's file where that says it.
+
+    Raises:
+        InvalidParameter: the suffix says one format and the user's ``output_format`` another.
+    """
+    wanted = _FORMATS.get(Path(target).suffix.lower())
+    formats = next((p for p in model.parameters if p.name == "output_format" and isinstance(p, Choice)), None)
+    current = model.output_format(model.effective(given))
+    if wanted is None or formats is None or wanted == current:
+        return dict(given)
+    if given.get("output_format") is not None:
+        raise InvalidParameter(
+            f"output_format is {given['output_format']}, but the output is named {Path(target).name}.",
+            hint=f"Name it {Path(target).stem}{SUFFIXES[current]}, or leave output_format out.",
+        )
+    for choice in formats.choices:
+        if model.output_format({"output_format": choice}) == wanted:
+            return {**given, "output_format": choice}
+    return dict(given)
+
+
+def name_outputs(sources: Sequence[Source], target: str, suffix: str) -> list[Path]:
+    """The file for each input's result, all different from each other and from every input.
+
+    Raises:
+        InvalidParameter: the only file named is an input itself.
+    """
+    path = Path(target).expanduser()
+    taken = {_same(source.where) for source in sources if isinstance(source.where, Path)}
+    if not is_folder(target, len(sources)):
+        if _same(path) in taken:
+            raise InvalidParameter(f"{target} is the input itself.", hint="Give the output another name.")
+        return [path]
+    outputs: list[Path] = []
+    for source in sources:
+        output, number = path / f"{source.stem}{suffix}", 1
+        while _same(output) in taken:
+            number += 1
+            output = path / f"{source.stem} ({number}){suffix}"
+        taken.add(_same(output))
+        outputs.append(output)
+    return outputs
+
+
+def suffix_note(path: Path) -> str | None:
+    """A sentence for when a result's name says another format than it has."""
+    with open_input(path) as file:
+        found = format_of(Opened(path, file, ""))
+    return (
+        None
+        if _FORMATS.get(path.suffix.lower()) == found
+        else f"The result is a {found} file, unlike its name."
+    )
+
+
+def _same(path: Path) -> str:
+    """Equal for names of the same file, also where the file system ignores case."""
+    return os.path.realpath(path).casefold()

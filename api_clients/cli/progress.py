@@ -1,0 +1,131 @@
+"""Progress of long work on standard error: live bars on a terminal, plain lines on a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from ..engine import Progress, Stage
+from ..text import clean
+from .output import tell
+
+_WORDS = {
+    Stage.HOSTING: "uploading",
+    Stage.QUEUED: "queued",
+    Stage.RUNNING: "running",
+    Stage.FETCHING: "downloading",
+    Stage.CANCELLED: "cancelled",
+}
+_SHOWN = 12
+"""Most bars on the screen at once."""
+
+
+def in_words(progress: Progress) -> str:
+    """The stage, with the place in the queue and whatever else there is to tell."""
+    words = _WORDS[progress.stage]
+    if progress.position is not None:
+        words += f", {progress.position} in front"
+    return f"{words}, {clean(progress.note, 120)}" if progress.note else words
+
+
+class Display:
+    """Shows nothing; the others show the progress of jobs that are known by their index."""
+
+    def update(self, index: int, progress: Progress) -> None:
+        """A job has come further."""
+
+    def finish(self, index: int) -> None:
+        """A job has ended."""
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """For printing while the display is up."""
+        yield
+
+    def close(self) -> None:
+        """Take the display down."""
+
+
+class PlainLines(Display):
+    """A line whenever a job enters another stage."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._stages: dict[int, Stage] = {}
+
+    def update(self, index: int, progress: Progress) -> None:
+        if self._stages.get(index) is not progress.stage:
+            self._stages[index] = progress.stage
+            tell(f"{self._names[index]}: {in_words(progress)}")
+
+
+class LiveBars(Display):
+    """A bar for each job that is under way, and one for the total where there are several."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._tasks: dict[int, TaskID] = {}
+        self._bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[words]}", markup=False),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=False,  # results go to standard output, which may be a pipe
+            redirect_stderr=False,
+        )
+        many = len(names) > 1
+        self._total = self._bars.add_task("total", total=len(names), words="") if many else None
+        self._done = 0
+        self._tell_total()
+        self._bars.start()
+
+    def update(self, index: int, progress: Progress) -> None:
+        if index not in self._tasks:
+            name = clean(os.path.basename(self._names[index]) or self._names[index], 40)  # noqa: PTH119 (may be a URL)
+            self._tasks[index] = self._bars.add_task(
+                name, total=None, words="", visible=len(self._tasks) < _SHOWN
+            )
+        total = None if progress.fraction is None else 1.0
+        words = in_words(progress)
+        self._bars.update(self._tasks[index], total=total, completed=progress.fraction or 0.0, words=words)
+
+    def finish(self, index: int) -> None:
+        self._done += 1
+        task = self._tasks.pop(index, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        for waiting in list(self._tasks.values())[:_SHOWN]:
+            self._bars.update(waiting, visible=True)
+        self._tell_total()
+
+    def _tell_total(self) -> None:
+        if self._total is not None:
+            words = f"{self._done} of {len(self._names)} done"
+            self._bars.update(self._total, completed=self._done, words=words)
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+def choose_display(names: Sequence[str], *, json: bool) -> Display:
+    """The display that fits standard error. ``NO_COLOR`` is honoured by the bars."""
+    if json:
+        return Display()
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    return LiveBars(names) if sys.stderr.isatty() and not dumb else PlainLines(names)

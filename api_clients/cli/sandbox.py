@@ -1,0 +1,43 @@
+"""``remote-upscale sandbox``: serve the embedded sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from functools import partial
+
+from ..registry import MODELS
+from ..sandbox import Sandbox, serve
+from ..settings import KEY_VARIABLES, Roots
+from . import exits
+from .interrupts import run_until_stopped
+from .output import Printer, tell
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    return run_until_stopped(partial(_serve, arguments.port, Printer(json=False)))
+
+
+async def _serve(port: int, printer: Printer) -> int:
+    try:
+        await serve(MODELS.values(), port=port, ready=partial(_show, printer))
+    except OSError as error:
+        tell(f"The sandbox cannot be served at port {port}: {error.strerror}. Choose another --port.")
+        return exits.UNUSABLE_ARGUMENTS
+    return exits.DONE
+
+
+def _show(printer: Printer, sandbox: Sandbox) -> None:
+    tell(f"The sandbox is at {sandbox.url}; Ctrl-C stops it. To send jobs there:")
+    for line in _environment(sandbox.roots):
+        printer.line(line)
+
+
+def _environment(roots: Roots) -> list[str]:
+    """The lines for a shell that point every provider to these roots."""
+    variables = {f"REMOTE_UPSCALE_{name.upper()}_URL": url for name, url in asdict(roots).items()}
+    variables |= dict.fromkeys(KEY_VARIABLES.values(), "sandbox") | {"REMOTE_UPSCALE_HOSTING": "fal"}
+    shape = '$env:{} = "{}"' if sys.platform == "win32" else "export {}={}"
+    return [shape.format(name, value) for name, value in variables.items()]

@@ -1,0 +1,146 @@
+import json
+import signal
+import urllib.request
+
+import pytest
+from remote_upscale.api_clients.sandbox import error, finished, literal
+
+MODEL = "pixazo/crystal-image"
+
+
+def test_check_on_a_machine_without_anything(cli):
+    ran = cli("check")
+    assert ran.status == 3
+    for variable in ("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY", "REMOTE_UPSCALE_BUCKET_URL"):
+        assert variable in ran.out
+    lines = {line.split()[1]: line.split()[0] for line in ran.out.splitlines() if not line.startswith(" ")}
+    assert lines == {
+        "sandbox": "ok",
+        "ledger": "ok",
+        "pixazo": "missing",
+        "apixo": "missing",
+        "fal": "missing",
+        "hosting": "missing",
+    }
+
+
+def findings(ran):
+    return {document["check"]: document for document in ran.documents}
+
+
+def test_check_tries_keys_and_hosting(cli, remote):
+    ran = cli("check", "--json")
+    found = findings(ran)
+    assert ran.status == 0
+    assert all(finding["ok"] for finding in found.values())
+    assert list(found["fal"]) == ["check", "ok", "detail", "hint"]
+    assert any("balance" in request.path for request in remote.requests)
+    assert any(request.path.endswith("/files/upload") for request in remote.requests)
+    assert remote.jobs == []
+
+
+def test_check_needs_only_one_provider(cli, remote, monkeypatch):
+    monkeypatch.delenv("PIXAZO_API_KEY")
+    monkeypatch.delenv("APIXO_API_KEY")
+    ran = cli("check", "--json")
+    assert ran.status == 0
+    assert not findings(ran)["apixo"]["ok"]
+
+
+def test_check_tells_a_refused_key(cli, remote):
+    remote.faults.add("balance", error(401), times=None)
+    finding = findings(cli("check", "--json"))["apixo"]
+    assert not finding["ok"]
+    assert finding["hint"]
+
+
+def test_check_tells_hosting_that_does_not_work(cli, remote):
+    for stage in ("token", "upload", "initiate"):
+        remote.faults.add(stage, error(403), times=None)
+    ran = cli("check", "--json")
+    assert ran.status == 3
+    assert not findings(ran)["hosting"]["ok"]
+
+
+def test_check_fetches_back_what_it_uploaded(cli, remote):
+    gone = f"{remote.roots.fal_cdn}/files/b/gone/a.png"
+    remote.faults.add("upload", literal(json.dumps({"access_url": gone})))
+    ran = cli("check", "--json")
+    assert ran.status == 3
+    assert not findings(ran)["hosting"]["ok"]
+
+
+def test_check_tells_an_unusable_home(cli, remote, home):
+    (home / "ledger.sqlite").mkdir(parents=True)
+    ran = cli("check", "--json")
+    assert ran.status == 3
+    assert "REMOTE_UPSCALE_HOME" in findings(ran)["ledger"]["hint"]
+
+
+def test_check_in_the_sandbox(cli, monkeypatch):
+    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", "1")
+    ran = cli("check")
+    assert ran.status == 0
+    assert "embedded sandbox" in ran.out
+
+
+def test_jobs_lists_the_newest_first(cli, remote, picture):
+    assert cli("jobs").out == "There are no jobs yet.\n"
+    assert cli("jobs", "--json").out == ""
+    remote.faults.add("submit", error(402), provider="pixazo")
+    remote.faults.add("submit", finished(), provider="pixazo")
+    first = cli("run", MODEL, picture("a.png"), "-o", "out/", "--json").documents[0]
+    second = cli("run", MODEL, picture("b.png"), "-o", "out/", "--json").documents[0]
+    assert (first["state"], second["state"]) == ("failed", "completed")
+
+    newest, oldest = cli("jobs", "--json").documents
+    assert (newest["state"], newest["request_id"]) == ("completed", second["request_id"])
+    assert newest["output"] == second["output"]
+    assert newest["cost_usd"] == 0.07
+    assert newest["created"] <= newest["submitted"] <= newest["finished"]
+    assert newest["created"].endswith("Z")
+    assert (oldest["state"], oldest["request_id"], oldest["cost_usd"]) == ("failed", None, 0)
+    assert oldest["error"]["kind"] == "insufficient_balance"
+    head, *lines = cli("jobs").out.splitlines()
+    assert head.split()[:3] == ["MADE", "STATE", "MODEL"]
+    assert [line.split()[2] for line in lines] == ["completed", "failed"]
+    assert second["request_id"] in lines[0]
+
+
+@pytest.mark.parametrize("command", ["jobs", "resume"])
+def test_an_unusable_home_stops_a_command(cli, home, command):
+    (home / "ledger.sqlite").mkdir(parents=True)
+    ran = cli(command)
+    assert (ran.status, ran.out) == (2, "")
+    assert "REMOTE_UPSCALE_HOME" in ran.err
+
+
+def test_the_sandbox_is_served_until_stopped(start):
+    process = start("sandbox")
+    lines = [process.stdout.readline() for _ in range(9)]
+    variables = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+    assert set(variables) == {
+        *(f"REMOTE_UPSCALE_{name}_URL" for name in ("PIXAZO", "APIXO", "FAL_QUEUE", "FAL_REST", "FAL_CDN")),
+        *("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY", "REMOTE_UPSCALE_HOSTING"),
+    }
+    request = urllib.request.Request(
+        f"{variables['REMOTE_UPSCALE_APIXO_URL']}/apikeys/current-balance",
+        headers={"Authorization": f"Bearer {variables['APIXO_API_KEY']}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        assert json.loads(reply.read())["code"] == 200
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "http://127.0.0.1:" in err
+    assert "Traceback" not in err
+
+
+def test_a_port_that_is_taken_is_told(start):
+    first = start("sandbox")
+    line = first.stdout.readline()
+    port = line.rpartition(":")[2].partition("/")[0]
+    second = start("sandbox", "--port", port)
+    _, err = second.communicate(timeout=30)
+    assert second.returncode == 2
+    assert f"port {port}" in err

@@ -1,0 +1,84 @@
+import os
+import re
+import select
+import subprocess
+
+import pytest
+from remote_upscale.api_clients.sandbox import state
+
+MODEL = "fal/seedvr2-image"
+
+pty = pytest.importorskip("pty")
+
+
+def on_terminal(start, *words):
+    """Run the command with standard error on a terminal; standard output, what the terminal got, status."""
+    ours, theirs = pty.openpty()
+    process = start(*words, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    shown = b""
+    while True:
+        select.select([ours], [], [], 30)
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the other side is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    out, _ = process.communicate(timeout=30)
+    return out, shown.decode(), process.returncode
+
+
+def test_a_terminal_gets_live_bars(start, remote, picture, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    picture("a.png")
+    picture("b.png")
+    remote.faults.add("status", state("IN_QUEUE"), times=4)  # long enough to be seen
+    out, shown, status = on_terminal(start, "run", MODEL, "a.png", "b.png", "-o", "out")
+    assert status == 0
+    assert "\x1b[" in shown
+    for word in ("a.png", "b.png", "queued", "total", "of 2 done", "0:00:0"):
+        assert word in shown
+    assert "━" in shown
+    assert [line.split(" ")[0] for line in out.splitlines()] == ["a.png", "b.png"]
+    assert "\x1b" not in out
+
+
+def test_no_color_means_no_color(start, remote, picture, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, shown, status = on_terminal(start, "run", MODEL, picture(), "-o", "out.png")
+    assert status == 0
+    assert "photo.png" in shown
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", shown)
+
+
+def test_a_terminal_that_can_nothing_gets_plain_lines(start, remote, picture, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    _, shown, status = on_terminal(start, "run", MODEL, picture(), "-o", "out.png")
+    assert status == 0
+    assert "\x1b" not in shown
+    assert "photo.png: queued" in shown
+
+
+def test_json_gets_no_progress_even_on_a_terminal(start, remote, picture):
+    out, shown, status = on_terminal(start, "run", MODEL, picture(), "-o", "out.png", "--json")
+    assert (status, shown) == (0, "")
+    assert out.startswith('{"input": "photo.png"')
+
+
+def test_a_pipe_gets_a_line_for_each_stage(start, remote, picture):
+    picture("a.png")
+    picture("b.png")
+    process = start("run", MODEL, "a.png", "b.png", "-o", "out")
+    _, err = process.communicate(timeout=30)
+    lines = err.splitlines()
+    for name in ("a.png", "b.png"):
+        mine = [line.partition(": ")[2].partition(",")[0] for line in lines if line.startswith(name)]
+        assert mine[:2] == ["uploading", "queued"]
+        assert mine[-1] == "downloading"
+        assert len(mine) == len(set(mine))
+    assert "\r" not in err
+    assert "\x1b" not in err
