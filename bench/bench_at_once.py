@@ -1,0 +1,90 @@
+"""24 inputs of a 5-second job, at each provider: how close to the ideal, which is the 5 seconds of one job.
+
+The baseline is one input of the same job in the same run. Everything is real but the provider, which is the
+sandbox in another process: inputs are uploaded, jobs submitted and polled, results downloaded and checked.
+The sandbox says in ``Retry-After`` when a job will be done; at a provider that does not, the first question
+comes at the model's ``first_poll``, and the answer is found up to a fifth later than it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+from remote_upscale.api_clients.engine import Engine, Job
+from remote_upscale.api_clients.errors import RemoteUpscaleError
+from remote_upscale.api_clients.models import Model
+from remote_upscale.api_clients.registry import MODELS
+from remote_upscale.api_clients.settings import Settings
+from sandbox_process import sandbox_process
+
+INPUTS = 24
+IDEAL = 5.0
+LIMIT = 1.3
+PARAMETERS: Mapping[str, Mapping[str, object]] = {
+    "pixazo/seedvr2-3b-image": {},
+    "apixo/image-upscaler": {"resolution": "2k"},
+    "fal/seedvr2-image": {},
+}
+
+
+def make_pictures(folder: Path, count: int, hue: int) -> list[Path]:
+    """Small pictures, each different, so that none is answered by another's result."""
+    paths = [folder / f"{hue}-{number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (96, 64), (hue, number * 8, 128)).save(path)
+    return paths
+
+
+async def seconds_for(settings: Settings, model: Model, pictures: list[Path]) -> float:
+    """How long the engine takes for all pictures, from the first job's start to the last result in place."""
+    jobs = [
+        Job(
+            model=model,
+            parameters=PARAMETERS[model.id],
+            source=picture,
+            destination=picture.with_suffix(f".{model.provider}"),
+            reuse=False,
+        )
+        for picture in pictures
+    ]
+    async with Engine(settings) as engine:
+        began = time.perf_counter()
+        async for outcome in engine.run_all(jobs):
+            if isinstance(outcome, RemoteUpscaleError):
+                raise outcome
+        return time.perf_counter() - began
+
+
+async def main() -> int:
+    """Measure, print a table, and return 1 if a limit was missed."""
+    print(f"{INPUTS} inputs of a {IDEAL:g}-second job, at once")
+    print(
+        f"{'provider':<10}{'1 input':>10}{f'{INPUTS} inputs':>12}{'to 1 input':>12}"
+        f"{'to ideal':>10}{'limit':>8}"
+    )
+    missed = 0
+    with TemporaryDirectory() as name, sandbox_process(seconds=IDEAL) as environment:
+        folder = Path(name)
+        settings = Settings.load(environment, home=folder)
+        for number, model in enumerate(map(MODELS.__getitem__, PARAMETERS)):
+            pictures = make_pictures(folder, 1 + INPUTS, number)
+            one = await seconds_for(settings, model, pictures[:1])
+            many = await seconds_for(settings, model, pictures[1:])
+            verdict = "met" if many <= LIMIT * IDEAL else "missed"
+            missed += verdict == "missed"
+            print(
+                f"{model.provider:<10}{one:>8.2f} s{many:>10.2f} s{many / one:>11.2f}x{many / IDEAL:>9.2f}x"
+                f"{LIMIT:>7.2f}x  {verdict}",
+                flush=True,
+            )
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,22 @@
+"""Serves a sandbox until it is terminated: ``python bench/serve_sandbox.py SECONDS_OF_A_JOB``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+
+from remote_upscale.api_clients.registry import MODELS
+from remote_upscale.api_clients.sandbox import Delays, Sandbox, serve
+
+
+def tell(sandbox: Sandbox) -> None:
+    """Print where the providers' roots are, as a line of JSON."""
+    print(json.dumps(asdict(sandbox.roots)), flush=True)
+
+
+if __name__ == "__main__":
+    seconds = float(sys.argv[1])
+    delays = Delays(queue=seconds / 5, run=seconds * 4 / 5)
+    asyncio.run(serve(MODELS.values(), delays=delays, ready=tell))

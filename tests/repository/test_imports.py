@@ -1,0 +1,74 @@
+"""Imports run one way, and starting costs next to nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "api_clients").rglob("*.py"))
+NOT_ON_FILES = {
+    "torch",
+    "torchvision",
+    "comfy",
+    "comfy_api",
+    "comfy_execution",
+    "folder_paths",
+    "nodes",
+    "server",
+}
+"""What belongs to ComfyUI, and so to the layer above."""
+
+
+def imported(source):
+    """Every imported module, relative ones resolved to the path inside the repository."""
+    package = source.parent.relative_to(ROOT).parts
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = [*above, *([node.module] if node.module else [])]
+            yield from (".".join([*base, name.name]) for name in node.names)
+            assert node.level <= len(package) + 1, f"{source} imports from outside the repository"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_api_clients_import_nothing_of_the_layer_above(source):
+    modules = list(imported(source))
+    assert [name for name in modules if name.split(".")[0] in NOT_ON_FILES] == []
+    assert [name for name in modules if name.split(".")[0] == "remote_upscale"] == [], "use relative imports"
+
+
+def loaded_by(code):
+    """Top-level names of the modules that a fresh interpreter has loaded after running ``code``."""
+    report = "\nimport sys; print('\\n'.join({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_root_loads_nothing_heavy():
+    """ComfyUI imports the root at every start."""
+    names = loaded_by("import remote_upscale")
+    assert "remote_upscale" in names
+    assert (
+        names
+        & {"aiohttp", "asyncio", "av", "httpx", "numpy", "obstore", "PIL", "rich", "sqlalchemy", "torch"}
+        == set()
+    )
+
+
+def test_help_loads_no_codec_no_database_and_no_server():
+    """``--help`` answers at once."""
+    names = loaded_by(
+        "import contextlib, io, sys\n"
+        "from remote_upscale.api_clients.cli import main\n"
+        "sys.argv = ['remote-upscale', '--help']\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit):\n"
+        "    main()\n"
+        "assert 'sandbox' in shown.getvalue()"
+    )
+    assert "remote_upscale" in names
+    assert names & {"aiohttp", "av", "numpy", "obstore", "PIL", "sqlalchemy"} == set()
