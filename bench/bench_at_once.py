@@ -2,8 +2,8 @@
 
 The baseline is one input of the same job in the same run. Everything is real but the provider, which is the
 sandbox in another process: inputs are uploaded, jobs submitted and polled, results downloaded and checked.
-The sandbox says in ``Retry-After`` when a job will be done; at a provider that does not, the first question
-comes at the model's ``first_poll``, and the answer is found up to a fifth later than it is there.
+Like the providers, the sandbox does not say here when a job will be done: the first question comes at the
+model's ``first_poll``. At APIXO that is the 10 s that its page asks for: no job is found done sooner there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 from remote_upscale.api_clients.engine import Engine, Job
-from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.models import Model
 from remote_upscale.api_clients.registry import MODELS
 from remote_upscale.api_clients.settings import Settings
@@ -55,9 +54,7 @@ async def seconds_for(settings: Settings, model: Model, pictures: list[Path]) ->
     ]
     async with Engine(settings) as engine:
         began = time.perf_counter()
-        async for outcome in engine.run_all(jobs):
-            if isinstance(outcome, RemoteUpscaleError):
-                raise outcome
+        await asyncio.gather(*map(engine.run, jobs))
         return time.perf_counter() - began
 
 
@@ -66,7 +63,7 @@ async def main() -> int:
     print(f"{INPUTS} inputs of a {IDEAL:g}-second job, at once")
     print(
         f"{'provider':<10}{'1 input':>10}{f'{INPUTS} inputs':>12}{'to 1 input':>12}"
-        f"{'to ideal':>10}{'limit':>8}"
+        f"{'ideal':>8}{'to ideal':>10}{'limit':>8}"
     )
     missed = 0
     with TemporaryDirectory() as name, sandbox_process(seconds=IDEAL) as environment:
@@ -76,11 +73,12 @@ async def main() -> int:
             pictures = make_pictures(folder, 1 + INPUTS, number)
             one = await seconds_for(settings, model, pictures[:1])
             many = await seconds_for(settings, model, pictures[1:])
-            verdict = "met" if many <= LIMIT * IDEAL else "missed"
+            ideal = max(IDEAL, model.first_poll)
+            verdict = "met" if many <= LIMIT * ideal else "missed"
             missed += verdict == "missed"
             print(
-                f"{model.provider:<10}{one:>8.2f} s{many:>10.2f} s{many / one:>11.2f}x{many / IDEAL:>9.2f}x"
-                f"{LIMIT:>7.2f}x  {verdict}",
+                f"{model.provider:<10}{one:>8.2f} s{many:>10.2f} s{many / one:>11.2f}x"
+                f"{ideal:>6.0f} s{many / ideal:>9.2f}x{LIMIT:>7.2f}x  {verdict}",
                 flush=True,
             )
     return int(missed > 0)

@@ -18,5 +18,5 @@ def tell(sandbox: Sandbox) -> None:
 
 if __name__ == "__main__":
     seconds = float(sys.argv[1])
-    delays = Delays(queue=seconds / 5, run=seconds * 4 / 5)
+    delays = Delays(queue=seconds / 5, run=seconds * 4 / 5, told=False)
     asyncio.run(serve(MODELS.values(), delays=delays, ready=tell))

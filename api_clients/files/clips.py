@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -17,6 +18,10 @@ from ..errors import InvalidInput
 
 _DEMUXERS = {"mp4": "mov", "mov": "mov", "webm": "matroska", "matroska": "matroska", "avi": "avi"}
 _MICROSECONDS = 1_000_000
+_LENIENT: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+)
+"""Metadata need not be UTF-8. PyAV 19 takes that as it comes and has no argument for it any more."""
 
 DAMAGED = (FFmpegError, ValueError, OverflowError, EOFError)
 """What libav and its wrapper raise for files that make no sense."""
@@ -58,9 +63,7 @@ def open_clip(path: Path, format: str, *, max_pixels: int) -> Generator[Clip, No
         FFmpegError, ValueError: it is damaged.
     """
     options = {"max_pixels": str(max_pixels), "threads": "1"}
-    with av.open(
-        str(path.resolve()), format=_DEMUXERS[format], options=options, metadata_errors="ignore"
-    ) as container:
+    with av.open(str(path.resolve()), format=_DEMUXERS[format], options=options, **_LENIENT) as container:
         pictures = [
             stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
         ]

@@ -36,10 +36,17 @@ _EXTENSIONS = {"jpeg": "jpg"}
 
 @dataclass(frozen=True, kw_only=True)
 class Delays:
-    """Seconds that a job spends in the queue, and then at work at least."""
+    """How long a job takes.
+
+    Attributes:
+        queue: seconds in the queue.
+        run: seconds at work after that, at least.
+        told: whether the submit's reply says so in ``Retry-After``; the real providers keep silent.
+    """
 
     queue: float = 0.3
     run: float = 0.7
+    told: bool = True
 
 
 class State(StrEnum):
@@ -161,6 +168,8 @@ class Job:
         The pages show none; it is allowed there by HTTP, and tells a client in whole seconds when asking
         for the first time makes sense.
         """
+        if not self.delays.told:
+            return {}
         left = 0 if self.over else max(0.0, self.ends - time.monotonic())
         return {"Retry-After": str(math.ceil(left))}
 

@@ -206,7 +206,7 @@ def _rotation(source: Path) -> int:
     try:
         info = probe(source)
     except InvalidInput:
-        return 0  # decoding it will tell what is wrong
+        raise InputRefused(Problem.DAMAGED, "The video could not be decoded.") from None
     return info.rotation if isinstance(info, VideoInfo) else 0
 
 

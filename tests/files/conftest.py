@@ -121,7 +121,7 @@ def make_clip(
             stream.metadata.update(title=SECRET, comment=SECRET)
         if aspect:
             stream.codec_context.sample_aspect_ratio = aspect
-        if rotation:
+        if rotation and CAN_TURN:
             stream.set_display_rotation(rotation)
         sound = out.add_stream(audio, rate=48000) if audio else None
         if sound is not None:
@@ -159,6 +159,10 @@ CLIPS: dict[str, dict[str, object]] = {
     "clip.mkv": {"video": "libx264", "audio": "aac"},
     "clip.avi": {"video": "mpeg4", "audio": "mp3"},
 }
+
+
+CAN_TURN = int(av.__version__.partition(".")[0]) >= 18
+"""PyAV writes a rotation from version 18 on."""
 
 
 @pytest.fixture(scope="session")

@@ -334,6 +334,10 @@ async def test_a_failure_in_the_run_leaves_no_result(sandbox, client, input_url)
         assert (await other.get(address)).status_code == 404
 
 
+@pytest.mark.skipif(
+    int(av.__version__.partition(".")[0]) < 18,
+    reason="this PyAV cannot write a rotation",
+)
 @pytest.mark.parametrize(("degrees", "turned"), [(90, 90), (180, 180), (-90, 270)])
 def test_a_clip_that_is_shown_rotated_is_written_upright(tmp_path, photo, degrees, turned):
     source, target = tmp_path / "turned.mp4", tmp_path / "big.mp4"
