@@ -26,6 +26,7 @@ class Result:
         model: the model's id.
         request_id: the provider's id of the job.
         reused: no new job was submitted.
+        sandbox: the embedded sandbox made it, at no cost.
         cost: US dollars, ``None`` when unknown.
         seconds: from start to finish.
         error: why it failed; ``None`` if it did not.
@@ -38,6 +39,7 @@ class Result:
     model: str
     request_id: str | None = None
     reused: bool = False
+    sandbox: bool = False
     cost: Decimal | None = None
     seconds: float = 0.0
     error: RemoteUpscaleError | None = None
@@ -66,7 +68,7 @@ class Result:
         """As a line for people."""
         if self.error is not None:
             return f"{self.input}: {self.error}"
-        facts = [in_words(self.cost)]
+        facts = [f"by the sandbox, else {in_words(self.cost)}" if self.sandbox else in_words(self.cost)]
         if self.planned is not None:
             width, height = self.planned
             facts.insert(0, f"{width} × {height} pixels" if width else "size unknown")

@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
@@ -76,19 +77,30 @@ class LiveBars(Display):
             BarColumn(bar_width=24),
             TextColumn("{task.fields[words]}", markup=False),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            redirect_stdout=False,  # results go to standard output, which may be a pipe
-            redirect_stderr=False,
         )
         many = len(names) > 1
         self._total = self._bars.add_task("total", total=len(names), words="") if many else None
         self._done = 0
         self._tell_total()
-        self._bars.start()
+        self._console = Console(stderr=True)
+        self._live = self._show()
+
+    def _show(self) -> Live:
+        """Put the bars up. Each time anew: a stopped ``Live`` would begin by wiping what stands above it."""
+        live = Live(
+            self._bars,
+            console=self._console,
+            transient=True,
+            refresh_per_second=10,
+            redirect_stdout=False,  # results go to standard output, which may be a pipe
+            redirect_stderr=False,
+        )
+        live.start()
+        return live
 
     def update(self, index: int, progress: Progress) -> None:
-        if index not in self._tasks:
+        new = index not in self._tasks
+        if new:
             name = clean(os.path.basename(self._names[index]) or self._names[index], 40)  # noqa: PTH119 (may be a URL)
             self._tasks[index] = self._bars.add_task(
                 name, total=None, words="", visible=len(self._tasks) < _SHOWN
@@ -96,6 +108,8 @@ class LiveBars(Display):
         total = None if progress.fraction is None else 1.0
         words = in_words(progress)
         self._bars.update(self._tasks[index], total=total, completed=progress.fraction or 0.0, words=words)
+        if new:
+            self._live.refresh()  # a quick job should be seen too
 
     def finish(self, index: int) -> None:
         self._done += 1
@@ -113,14 +127,14 @@ class LiveBars(Display):
 
     @contextmanager
     def aside(self) -> Generator[None]:
-        self._bars.stop()
+        self._live.stop()
         try:
             yield
         finally:
-            self._bars.start()
+            self._live = self._show()
 
     def close(self) -> None:
-        self._bars.stop()
+        self._live.stop()
 
 
 def choose_display(names: Sequence[str], *, json: bool) -> Display:

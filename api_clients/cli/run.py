@@ -145,6 +145,7 @@ def completed(text: str, outcome: Outcome) -> Result:
         model=outcome.job.model.id,
         request_id=outcome.request_id,
         reused=outcome.reused,
+        sandbox=outcome.sandbox,
         cost=outcome.cost,
         seconds=outcome.seconds,
         notes=(*outcome.notes, mismatch) if mismatch else outcome.notes,

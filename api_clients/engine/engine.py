@@ -245,6 +245,7 @@ def _outcome(job: Job, work: Work, fetched: Fetched, request_id: str | None, cos
         cost=cost,
         seconds=work.tracker.elapsed,
         reused=False,
+        sandbox=work.channel.settings.sandbox,
         width=size[0],
         height=size[1],
         notes=notes,
@@ -259,6 +260,7 @@ def _reused(job: Job, row: JobRow, tracker: Tracker) -> Outcome:
         cost=Decimal(0),
         seconds=tracker.elapsed,
         reused=True,
+        sandbox=row.sandbox,
         width=row.width or 0,
         height=row.height or 0,
     )

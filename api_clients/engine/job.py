@@ -93,6 +93,7 @@ class Outcome:
         cost: US dollars of that job, ``None`` when unknown.
         seconds: from start to finish, for us.
         reused: no new job was submitted.
+        sandbox: the embedded sandbox made it, at no cost; ``cost`` is what the provider would take.
         width: of the result in pixels.
         height: of the result in pixels.
         notes: what the user should know about it, in sentences.
@@ -104,6 +105,7 @@ class Outcome:
     cost: Decimal | None
     seconds: float
     reused: bool
+    sandbox: bool
     width: int
     height: int
     notes: tuple[str, ...] = ()

@@ -2,7 +2,9 @@ import os
 import re
 import select
 import subprocess
+from contextlib import suppress
 
+import pyte
 import pytest
 from remote_upscale.api_clients.sandbox import state
 
@@ -44,6 +46,23 @@ def test_a_terminal_gets_live_bars(start, remote, picture, monkeypatch):
     assert "━" in shown
     assert [line.split(" ")[0] for line in out.splitlines()] == ["a.png", "b.png"]
     assert "\x1b" not in out
+
+
+def test_no_result_is_wiped_by_the_bars(start, remote, picture, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    names = [picture(f"{number}.png").name for number in range(5)]
+    ours, theirs = pty.openpty()
+    process = start("run", MODEL, *names, "-o", "out", stderr=theirs, stdout=theirs)
+    os.close(theirs)
+    screen = pyte.Screen(200, 24)
+    terminal = pyte.ByteStream(screen)
+    with suppress(OSError):  # the other side is closed
+        while piece := os.read(ours, 65536):
+            terminal.feed(piece)
+    os.close(ours)
+    process.wait(30)
+    lines = [line.split(" ")[0] for line in screen.display if line.strip()]
+    assert lines == names
 
 
 def test_no_color_means_no_color(start, remote, picture, monkeypatch):
