@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import av
 from av.container import InputContainer
@@ -18,10 +19,11 @@ from ..errors import InvalidInput
 
 _DEMUXERS = {"mp4": "mov", "mov": "mov", "webm": "matroska", "matroska": "matroska", "avi": "avi"}
 _MICROSECONDS = 1_000_000
-_LENIENT: dict[str, Any] = (
-    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+_LENIENT = int(av.__version__.partition(".")[0]) >= 19
+_open = cast(
+    "Callable[..., InputContainer]", av.open if _LENIENT else partial(av.open, metadata_errors="ignore")
 )
-"""Metadata need not be UTF-8. PyAV 19 takes that as it comes and has no argument for it any more."""
+"""Opens a clip whose metadata need not be UTF-8; PyAV takes that as it comes from version 19 on."""
 
 DAMAGED = (FFmpegError, ValueError, OverflowError, EOFError)
 """What libav and its wrapper raise for files that make no sense."""
@@ -63,7 +65,7 @@ def open_clip(path: Path, format: str, *, max_pixels: int) -> Generator[Clip, No
         FFmpegError, ValueError: it is damaged.
     """
     options = {"max_pixels": str(max_pixels), "threads": "1"}
-    with av.open(str(path.resolve()), format=_DEMUXERS[format], options=options, **_LENIENT) as container:
+    with _open(str(path.resolve()), format=_DEMUXERS[format], options=options) as container:
         pictures = [
             stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
         ]

@@ -28,6 +28,8 @@ from remote_upscale.api_clients.models import Limits, Media, Model
 from remote_upscale.api_clients.prices import Unknown
 from remote_upscale.api_clients.sizes import ByFactor
 
+OLD = int(av.__version__.partition(".")[0]) < 18
+
 PICTURES = {
     "rgb.png": ("png", 61, 37, False, 1),
     "rgba.png": ("png", 61, 37, True, 1),
@@ -73,6 +75,8 @@ def test_pictures_are_told_from_their_content(
 def test_clips_are_told_from_their_content(
     name: str, expected: tuple[object, ...], media: Path, tmp_path: Path
 ) -> None:
+    if OLD and name == "turned.mp4":
+        pytest.skip("this PyAV cannot write a rotation")
     misnamed = tmp_path / "picture.png"
     shutil.copy(media / name, misnamed)
     info = probe(misnamed)
@@ -87,7 +91,7 @@ def test_clips_are_told_from_their_content(
         assert info.frames == expected[5]
 
 
-@pytest.mark.skipif(int(av.__version__.partition(".")[0]) < 18, reason="this PyAV cannot write a rotation")
+@pytest.mark.skipif(OLD, reason="this PyAV cannot write a rotation")
 def test_rotation_and_sample_aspect_are_told(media: Path) -> None:
     turned, aspect = probe(media / "turned.mp4"), probe(media / "aspect.mp4")
     assert isinstance(turned, VideoInfo)
