@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol
 
 import av
 from av.container import InputContainer
@@ -19,10 +20,9 @@ from ..errors import InvalidInput
 
 _DEMUXERS = {"mp4": "mov", "mov": "mov", "webm": "matroska", "matroska": "matroska", "avi": "avi"}
 _MICROSECONDS = 1_000_000
+_av_open: Any = av.open
 _LENIENT = int(av.__version__.partition(".")[0]) >= 19
-_open = cast(
-    "Callable[..., InputContainer]", av.open if _LENIENT else partial(av.open, metadata_errors="ignore")
-)
+_open: Callable[..., InputContainer] = _av_open if _LENIENT else partial(_av_open, metadata_errors="ignore")
 """Opens a clip whose metadata need not be UTF-8; PyAV takes that as it comes from version 19 on."""
 
 DAMAGED = (FFmpegError, ValueError, OverflowError, EOFError)
@@ -31,6 +31,23 @@ DAMAGED = (FFmpegError, ValueError, OverflowError, EOFError)
 
 class TooManyPixels(InvalidInput):
     """The frames are larger than was allowed; nothing was decoded."""
+
+
+class Rational(Protocol):
+    """What PyAV's numbers with a denominator have in common."""
+
+    @property
+    def numerator(self) -> int: ...
+    @property
+    def denominator(self) -> int: ...
+
+
+def exact(number: Rational | None) -> Fraction | None:
+    """PyAV's number as a fraction that counts exactly, which the type it has from version 19 on does not.
+
+    ``None`` where it is not set, which PyAV says by ``None`` or 0, or has no value.
+    """
+    return Fraction(number.numerator, number.denominator) if number else None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 from ..models import Media, Model
-from .clips import DAMAGED, Clip, open_clip
+from .clips import DAMAGED, Clip, exact, open_clip
 from .headers import read_header
 from .kinds import MEDIA_TYPES, PICTURES, SUFFIXES, format_of
 from .segments import open_input
@@ -173,17 +173,16 @@ def describe(clip: Clip, format: str, size: int) -> VideoInfo:  # noqa: A002
     width, height, rotation = frame.width, frame.height, -frame.rotation % 360
     if rotation in {90, 270}:
         width, height = height, width
-    rate = video.average_rate or video.guessed_rate
     return VideoInfo(
         format=format,
         width=width,
         height=height,
-        frame_rate=Fraction(rate) if rate else None,
+        frame_rate=exact(video.average_rate) or exact(video.guessed_rate),
         frames=video.frames or None,
         seconds=clip.seconds,
         audio=bool(clip.container.streams.audio),
         codec=video.codec_context.name,
         bytes=size,
         rotation=rotation,
-        sample_aspect=Fraction(video.sample_aspect_ratio or 1),
+        sample_aspect=exact(video.sample_aspect_ratio) or Fraction(1),
     )

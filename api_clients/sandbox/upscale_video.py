@@ -22,6 +22,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from ..errors import InvalidInput
+from ..files.clips import exact
 from ..files.probe import VideoInfo, probe
 from ..sizes import Size
 from .problems import InputRefused, Problem
@@ -103,8 +104,8 @@ class _Transfer:
     ) -> None:
         self._reader, self._video, self._writer, self._size = reader, video, writer, size
         self._turn = turn
-        self._rate = video.average_rate or video.guessed_rate or Fraction(25)
-        self._ticks = _Ticks(video.time_base or Fraction(1, 90_000), self._rate)
+        self._rate = exact(video.average_rate) or exact(video.guessed_rate) or Fraction(25)
+        self._ticks = _Ticks(exact(video.time_base) or Fraction(1, 90_000), self._rate)
         self._out = self._open_encoder(encoding)
         self._sound: dict[int, AudioStream] = {
             stream.index: writer.add_stream_from_template(stream) for stream in reader.streams.audio
