@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -202,7 +203,7 @@ def _with_file(settings: Settings, path: Path) -> Settings:
     time = _override(settings.time, table.pop("time", {}), path)
     size = _override(settings.size, table.pop("size", {}), path)
     at_once = table.pop("at_once", settings.at_once)
-    if table or not isinstance(at_once, int) or at_once < 1:
+    if table or type(at_once) is not int or at_once < 1:
         wrong = next(iter(table), "at_once")
         raise InvalidParameter(f"{path}: {wrong} is not a setting, or its value is not usable.")
     return replace(settings, time=time, size=size, at_once=at_once)
@@ -213,8 +214,15 @@ _L = TypeVar("_L", TimeLimits, SizeLimits)
 
 def _override(limits: _L, table: object, path: Path) -> _L:
     known = {spec.name for spec in fields(limits)}
-    values = table if isinstance(table, dict) else {"": None}  # pyright: ignore[reportUnknownVariableType]
-    for name, value in values.items():  # pyright: ignore[reportUnknownVariableType]
-        if name not in known or isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-            raise InvalidParameter(f"{path}: {name} must be one of {', '.join(sorted(known))}, and above 0.")
-    return replace(limits, **values)
+    if not isinstance(table, dict):
+        raise InvalidParameter(
+            f"{path}: time and size are tables; write [time] or [size] on a line of its own."
+        )
+    values = cast("dict[str, Any]", table)
+    for name, value in values.items():
+        if name not in known:
+            raise InvalidParameter(f"{path}: {name} is not one of {', '.join(sorted(known))}.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise InvalidParameter(f"{path}: {name} must be a number above 0.")
+    whole = isinstance(limits, SizeLimits)  # bytes and pixels
+    return replace(limits, **{name: int(value) if whole else value for name, value in values.items()})

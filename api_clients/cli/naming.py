@@ -72,7 +72,10 @@ def _expand(word: str) -> list[Source]:
 def is_folder(target: str, inputs: int) -> bool:
     """Whether ``-o`` means a folder."""
     ends = target.endswith(("/", os.sep))
-    return ends or inputs > 1 or Path(target).expanduser().is_dir()
+    try:
+        return ends or inputs > 1 or Path(target).expanduser().is_dir()
+    except OSError:  # such as a name that is too long; placing the file tells what is wrong with it
+        return False
 
 
 def with_format(model: Model, given: Mapping[str, object], target: str) -> dict[str, object]:

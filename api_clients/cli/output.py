@@ -26,6 +26,7 @@ class Result:
         model: the model's id.
         request_id: the provider's id of the job.
         reused: no new job was submitted.
+        resumed: an earlier run ordered it.
         sandbox: the embedded sandbox made it, at no cost.
         cost: US dollars, ``None`` when unknown.
         seconds: from start to finish.
@@ -39,6 +40,7 @@ class Result:
     model: str
     request_id: str | None = None
     reused: bool = False
+    resumed: bool = False
     sandbox: bool = False
     cost: Decimal | None = None
     seconds: float = 0.0
@@ -72,6 +74,8 @@ class Result:
         if self.planned is not None:
             width, height = self.planned
             facts.insert(0, f"{width} × {height} pixels" if width else "size unknown")
+        elif self.resumed:
+            facts = ["ordered by an earlier run"]
         elif self.reused:
             facts = ["taken from an earlier job"]
         else:
@@ -150,9 +154,10 @@ def _write(stream: TextIO, text: str) -> None:
     try:
         print(text, file=stream, flush=True)
     except OSError as error:
-        # The reader has gone (`| head`). Jobs that are paid for go on, so this must not end the process.
-        if not isinstance(error, BrokenPipeError) and error.errno != errno.EINVAL:  # EINVAL on Windows
-            raise
+        # The reader has gone (`| head`), or the disk that takes the output is full. Jobs that are paid for go
+        # on, so this must not end the process.
+        if error.errno not in {errno.EPIPE, errno.EINVAL} and stream is sys.stdout:  # EINVAL on Windows
+            tell(f"The results cannot be printed: {error.strerror}. They are in `remote-upscale jobs`.")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

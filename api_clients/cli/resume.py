@@ -45,7 +45,9 @@ async def _resume(printer: Printer) -> int:
 
 async def _take_up(engine: Engine, rows: Sequence[JobRow], index: int, on_progress: OnProgress) -> Result:
     outcome = await engine.resume(rows[index], on_progress)
-    return replace(completed(rows[index].source, outcome), reused=True)  # no new job was submitted
+    return replace(
+        completed(rows[index].source, outcome), reused=True, resumed=True
+    )  # no new job was submitted
 
 
 def _ids(rows: Sequence[JobRow]) -> Mapping[int, str]:

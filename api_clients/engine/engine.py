@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
+from weakref import WeakValueDictionary
 
-from ..errors import HostingFailed, NotFound, RemoteUpscaleError
+from ..errors import HostingFailed, InvalidInput, NotFound, RemoteUpscaleError
 from ..files.place import check_place
-from ..files.probe import MEDIA_TYPES, SUFFIXES, check_input, probe
+from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo, check_input, probe
 from ..files.segments import Segments
 from ..files.strip import without_metadata
 from ..hosting import Hosting, check_public_url, require_hosting
@@ -24,6 +25,7 @@ from ..protocol import Provider, Queued
 from ..registry import MODELS, PROVIDERS, find_model
 from ..sandbox import Sandbox
 from ..settings import Settings
+from ..sizes import Expected
 from .channel import Channel, require_key
 from .fetching import Fetched, Fetcher, Wanted
 from .job import Job, OnProgress, Outcome, Plan, Stage
@@ -65,6 +67,7 @@ class Engine:
         self._models = models
         self._providers = providers
         self._slots = {name: asyncio.Semaphore(settings.at_once) for name in providers}
+        self._twins: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -98,8 +101,17 @@ class Engine:
             info = await asyncio.to_thread(probe, job.source)
             check_input(info, job.model)
             expected = job.model.sizing.expect(values, (info.width, info.height))
+            self._check_fits(expected)
         cost = job.model.price.estimate(values, expected.size if expected else None)
         return Plan(values=values, input=info, expected=expected, cost=cost)
+
+    def _check_fits(self, expected: Expected) -> None:
+        limit = int(self.settings.size.pixels)
+        if expected.width * expected.height > limit:
+            raise InvalidInput(
+                f"The result would have {expected.width}×{expected.height} pixels; the limit is {limit:,}.",
+                hint="Ask for a smaller one, or raise pixels under [size] in settings.toml.",
+            )
 
     def ready(self, job: Job) -> None:
         """Check that a job could be sent.
@@ -121,14 +133,18 @@ class Engine:
         """
         async with self._slots[job.model.provider]:
             order = await self._open(job, Tracker(on_progress))
-            if job.reuse and order.segments is not None:
+            if not job.reuse or order.segments is None:
+                self.ready(job)
+                return await self._run_new(order)
+            # Twins wait for each other: the second one finds what the first one paid for.
+            async with self._twins.setdefault(order.identity, asyncio.Lock()):
                 sandbox = self.settings.sandbox
                 row = await asyncio.to_thread(find_reusable, self.ledger, order.identity, sandbox=sandbox)
                 if row is not None:
                     await asyncio.to_thread(take_reusable, row, job.destination)
                     return _reused(job, row, order.tracker)
-            self.ready(job)
-            return await self._run_new(order)
+                self.ready(job)
+                return await self._run_new(order)
 
     async def resume(self, row: JobRow, on_progress: OnProgress | None = None) -> Outcome:
         """Take up a job that the provider has and fetch its result to where it was meant to go.
@@ -142,11 +158,14 @@ class Engine:
             model=model, parameters=row.parameters, source=row.source, destination=Path(row.destination)
         )
         work = self._work(row.id, job, await self._wanted_again(row, model), tracker, resumed=True)
-        handle = row.handle or work.channel.provider.handle(model, row.request_id or "")
+        provider = work.channel.provider
+        handle = row.handle
+        if handle is None or provider.under_root(handle.status_url) is None:  # the root has moved
+            handle = provider.handle(model, row.request_id or "")
         if not await asyncio.to_thread(self.ledger.claim, row.id):
             raise NotFound("Another process is at this job already.", request_id=row.request_id)
         fetched = await work.see_through(handle, Queued(), hint=0.0)
-        return _outcome(job, work, fetched, row.request_id, row.cost)
+        return _outcome(job, work, fetched, request_id=row.request_id, cost=row.cost)
 
     def _work(self, row: str, job: Job, wanted: Wanted, tracker: Tracker, *, resumed: bool = False) -> Work:
         provider = self._providers[job.model.provider](self.settings.roots)
@@ -168,7 +187,9 @@ class Engine:
         else:
             segments = await asyncio.to_thread(without_metadata, job.source, plan.input.format)
             digest = await asyncio.to_thread(segments.sha256)
-        return _Order(job, plan, segments, digest, identity(job.model, digest, plan.values), tracker)
+        root = self._providers[job.model.provider](self.settings.roots).root
+        same = identity(job.model, digest, plan.values, "sandbox" if self.settings.sandbox else root)
+        return _Order(job, plan, segments, digest, same, tracker)
 
     async def _run_new(self, order: _Order) -> Outcome:
         job, plan = order.job, order.plan
@@ -196,7 +217,8 @@ class Engine:
         submitted, hint = await submit(work, request)
         fetched = await work.see_through(submitted.handle, submitted.state, hint)
         request_id = submitted.handle.request_id if submitted.handle else None
-        return _outcome(job, work, fetched, request_id, plan.cost)
+        had_alpha = isinstance(plan.input, ImageInfo) and plan.input.alpha
+        return _outcome(job, work, fetched, request_id=request_id, cost=plan.cost, had_alpha=had_alpha)
 
     async def _host(self, order: _Order) -> str:
         """Where the provider can fetch the input."""
@@ -230,12 +252,22 @@ class Engine:
         return Wanted(Path(row.destination), model.media, expected)
 
 
-def _outcome(job: Job, work: Work, fetched: Fetched, request_id: str | None, cost: Decimal | None) -> Outcome:
+def _outcome(
+    job: Job,
+    work: Work,
+    fetched: Fetched,
+    *,
+    request_id: str | None,
+    cost: Decimal | None,
+    had_alpha: bool = False,
+) -> Outcome:
     size = (fetched.info.width, fetched.info.height)
     expected = work.wanted.expected
-    notes = ()
+    notes: tuple[str, ...] = ()
+    if had_alpha and isinstance(fetched.info, ImageInfo) and not fetched.info.alpha:
+        notes += ("The input has alpha, the result has none.",)
     if expected is not None and expected.exact and expected.size != size:
-        notes = (
+        notes += (
             f"The result is {size[0]}×{size[1]}; {expected.width}×{expected.height} was to be expected.",
         )
     return Outcome(

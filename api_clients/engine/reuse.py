@@ -15,10 +15,18 @@ from ..models import Model
 from ..parameters import Value
 
 
-def identity(model: Model, digest: str, values: Mapping[str, Value]) -> str:
-    """What makes two jobs the same: the model, the input's content and what affects the result."""
+def identity(model: Model, digest: str, values: Mapping[str, Value], answered_by: str) -> str:
+    """What makes two jobs the same: model, content of the input, what affects the result, and who makes it.
+
+    Args:
+        model: the upscaler.
+        digest: of the input's content.
+        values: the checked parameters.
+        answered_by: the provider's root, so that a sandbox's result is never taken for a real one.
+    """
     affecting = {p.name: values[p.name] for p in model.parameters if p.affects_result and p.name in values}
-    return hashlib.sha256(json.dumps([model.id, digest, affecting], sort_keys=True).encode()).hexdigest()
+    same = json.dumps([model.id, digest, affecting, answered_by], sort_keys=True)
+    return hashlib.sha256(same.encode()).hexdigest()
 
 
 def find_reusable(ledger: Ledger, key: str, *, sandbox: bool) -> JobRow | None:

@@ -40,8 +40,7 @@ def partial_path(destination: Path) -> Path:
         InvalidInput: nothing can be written there; says why and names the folder.
     """
     try:
-        if destination.is_dir():
-            raise _is_folder(destination)
+        _check_replaceable(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
         # A name that the file system does not take fails here; the partial file's own name is shorter.
         with suppress(FileNotFoundError):
@@ -76,8 +75,7 @@ def move_into_place(partial: Path, destination: Path) -> None:
         InvalidInput: it cannot be done; says why and names the folder.
     """
     try:
-        if destination.is_dir():
-            raise _is_folder(destination)
+        _check_replaceable(destination)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         _permit(partial)
@@ -104,6 +102,17 @@ def cannot_write(destination: Path, error: OSError | ValueError) -> InvalidInput
     return InvalidInput(
         f"{destination} cannot be written: {reason}.", hint=hint.format(folder=destination.parent)
     )
+
+
+def _check_replaceable(destination: Path) -> None:
+    """Refuse to replace what is no plain file: a folder, a device such as /dev/null, a pipe."""
+    if destination.is_dir():
+        raise _is_folder(destination)
+    if destination.exists() and not destination.is_file():
+        raise InvalidInput(
+            f"{destination} cannot be written: it is a device or a pipe, not a file.",
+            hint="Give the name of a file.",
+        )
 
 
 def _is_folder(destination: Path) -> InvalidInput:

@@ -268,3 +268,20 @@ def test_the_sandbox_needs_no_key(start, picture, monkeypatch, tmp_path):
     assert "big.png" in out
     with Image.open("big.png") as image:
         assert image.size == (48, 32)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full here")  # noqa: PTH110
+def test_a_full_disk_under_standard_output_stops_no_job(start, remote, picture):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        process = start("run", MODEL, picture("a.png"), picture("b.png"), "-o", "out/", "--json", stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert err.count("cannot be printed") == 1
+    assert len(list(Path("out").iterdir())) == 2
+
+
+def test_a_name_that_is_too_long_is_said_in_words(cli, remote, picture):
+    done = cli("run", MODEL, picture(), "-o", "x" * 300 + ".png")
+    assert done.status == 1
+    assert "the name is too long" in done.err
+    assert remote.jobs == []

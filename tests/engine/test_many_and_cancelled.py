@@ -211,3 +211,59 @@ async def test_names_need_not_be_utf8(settings, photo, tmp_path):
         outcome = await engine.run(Job(model=CRYSTAL, parameters={}, source=source, destination=destination))
         assert outcome.path.exists()
         assert (await engine.run(outcome.job)).reused
+
+
+async def test_twins_in_one_run_are_paid_for_once(settings, sandbox, photo, tmp_path):
+    jobs = [
+        Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / f"{index}.png")
+        for index in range(5)
+    ]
+    async with Engine(settings) as engine:
+        outcomes = await asyncio.gather(*map(engine.run, jobs))
+    assert sorted(outcome.reused for outcome in outcomes) == [False, True, True, True, True]
+    assert len({outcome.path.read_bytes() for outcome in outcomes}) == 1
+    assert len(sandbox.jobs) == 1
+
+
+async def test_the_result_of_another_root_is_not_taken_for_this_ones(settings, sandbox, photo, tmp_path):
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+    async with Engine(settings) as engine:
+        await engine.run(job)
+    async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0)) as other:
+        async with Engine(replace(settings, roots=other.roots)) as engine:
+            assert not (await engine.run(job)).reused
+        assert len(other.jobs) == 1
+
+
+async def test_a_job_of_a_root_that_has_moved_is_asked_for_at_the_new_one(hasty, sandbox, photo, tmp_path):
+    sandbox.faults.add("status", faulty.error(500), times=None)
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+    async with Engine(hasty) as engine:
+        with pytest.raises(RemoteUpscaleError):
+            await engine.run(job)
+    sandbox.faults.clear()
+    moved = replace(hasty.roots, pixazo=hasty.roots.pixazo.replace("127.0.0.1", "localhost"))
+    async with Engine(replace(hasty, roots=moved)) as engine:
+        [row] = engine.ledger.resumable(sandbox=False)
+        assert (await engine.resume(row)).path.exists()
+
+
+async def test_a_result_above_the_limit_is_not_ordered(settings, sandbox, photo, tmp_path):
+    tight = replace(settings, size=replace(settings.size, pixels=5000))
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+    async with Engine(tight) as engine:
+        with pytest.raises(RemoteUpscaleError, match="128×80 pixels; the limit is 5,000"):
+            await engine.run(job)
+    assert sandbox.requests == []
+
+
+async def test_alpha_that_got_lost_is_told(settings, draw, tmp_path):
+    source = tmp_path / "alpha.png"
+    draw((32, 24)).convert("RGBA").save(source)
+    async with Engine(settings) as engine:
+        lost = await engine.run(Job(model=FAL, parameters={}, source=source, destination=tmp_path / "a.jpg"))
+        kept = await engine.run(
+            Job(model=CRYSTAL, parameters={}, source=source, destination=tmp_path / "a.png")
+        )
+    assert lost.notes == ("The input has alpha, the result has none.",)
+    assert kept.notes == ()

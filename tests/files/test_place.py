@@ -123,3 +123,16 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
     error = cannot_write(tmp_path / "out.png", caught.value)
     assert "disk is full" in error.message
     assert str(tmp_path) in error.hint
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_what_is_no_plain_file_is_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(InvalidInput, match="a device or a pipe"):
+        partial_path(pipe)
+    beside = partial_path(tmp_path / "other.png")
+    with pytest.raises(InvalidInput, match="a device or a pipe"):
+        move_into_place(beside, pipe)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.png"]
+    assert pipe.is_fifo()

@@ -81,6 +81,10 @@ def test_settings_file(tmp_path):
         "at_once = 0",
         "time = 3",
         "[size]\npixels = true",
+        "[time]\nrun = inf",
+        "[size]\npixels = nan",
+        "at_once = true",
+        '[time]\nrun = "a"',
     ],
 )
 def test_unusable_settings_file(tmp_path, text):
