@@ -42,6 +42,15 @@ def test_api_clients_import_nothing_of_the_layer_above(source):
     assert [name for name in modules if name.split(".")[0] == "remote_upscale"] == [], "use relative imports"
 
 
+@pytest.mark.parametrize(
+    "source", sorted((ROOT / "nodes" / "media").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_conversions_need_no_comfyui(source):
+    names = {name.split(".")[0] for name in imported(source)}
+    assert names & (NOT_ON_FILES - {"torch", "nodes"}) == set()
+    assert "remote_upscale" not in names, "use relative imports"
+
+
 def loaded_by(code):
     """Top-level names of the modules that a fresh interpreter has loaded after running ``code``."""
     report = "\nimport sys; print('\\n'.join({name.partition('.')[0] for name in sys.modules}))"

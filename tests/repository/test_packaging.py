@@ -8,8 +8,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
 def folders_of_code():
-    for file in (ROOT / "api_clients").rglob("*.py"):
-        yield ".".join(("remote_upscale", *file.parent.relative_to(ROOT).parts))
+    for layer in ("api_clients", "nodes"):
+        for file in (ROOT / layer).rglob("*.py"):
+            yield ".".join(("remote_upscale", *file.parent.relative_to(ROOT).parts))
 
 
 def test_every_folder_of_code_is_a_listed_package():

@@ -1,0 +1,190 @@
+"""From the bytes of a picture to a tensor."""
+
+# torch's and OpenCV's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL.JpegImagePlugin import JpegImageFile
+
+from ...api_clients.errors import BadResponse, InvalidInput
+from ...api_clients.files.headers import Header, read_header, read_png_header
+from ...api_clients.files.kinds import PICTURES, format_of
+from ...api_clients.files.segments import Stamp, unreadable
+from ...api_clients.files.strip import jpeg, png
+from ...api_clients.files.strip.structure import Source
+from .profiles import apply_transform, profile_transform, read_profile, to_srgb
+from .quantize import Bytes, to_float
+
+Pixels = npt.NDArray[Any]
+"""uint8 or uint16, [H,W,3] or [H,W,4], red first."""
+
+_HINT = "Fetch it again; if it stays so, the provider made it wrong."
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_COLOUR = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
+_READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
+_GRAY = 0
+
+
+class _Memory(Source):
+    """A file in memory, to be read like one on disk."""
+
+    def __init__(self, data: bytes, path: Path) -> None:
+        self.path = path
+        self.format = "picture"
+        self.size = len(data)
+        self.stamp = Stamp(len(data), 0)
+        self._file = io.BytesIO(data)
+        self._reads = 0
+
+
+def decode_picture(source: bytes | Path, *, alpha: bool, max_pixels: int) -> torch.Tensor:
+    """A PNG, JPEG or WebP as ComfyUI holds pictures. Blocking; other threads go on meanwhile.
+
+    It is turned upright as EXIF says, and converted to sRGB where an ICC profile says that it is something
+    else. 16 bits stay 16 bits, unless a profile has to be applied, which is done at 8 bits.
+
+    Args:
+        source: the file's content or path.
+        alpha: whether four channels are wanted. Without, a picture's alpha is left out and its colours stay
+            as they are; with, one without alpha is opaque.
+        max_pixels: how large it may be; checked before anything is decoded.
+
+    Returns:
+        float32, [H,W,3] or [H,W,4], exactly v / 255 or v / 65535.
+
+    Raises:
+        BadResponse: it is damaged, cut off, animated, too large, or none of the three formats.
+        InvalidInput: the path cannot be read.
+    """
+    pixels = _decode(*_content(source), alpha=alpha, max_pixels=max_pixels)
+    return to_float(pixels)
+
+
+def _content(source: bytes | Path) -> tuple[bytes, Path]:
+    if isinstance(source, bytes):
+        return source, Path("The picture")
+    try:
+        return source.read_bytes(), source
+    except (OSError, ValueError) as error:
+        raise unreadable(source, error) from None
+
+
+def _decode(data: bytes, path: Path, *, alpha: bool, max_pixels: int) -> Pixels:
+    try:
+        source = _Memory(data, path)
+        header = _check(source, max_pixels)
+        profile = read_profile(source)
+        if source.format == "jpeg" and _is_cmyk(source):
+            pixels = _cmyk(data, source, profile)
+        else:
+            pixels = _opencv(data, source, header, alpha=alpha)
+            pixels = _without_profile(pixels, profile)
+    except InvalidInput as error:
+        raise BadResponse(error.message, hint=_HINT) from None
+    if pixels.shape[:2] != (header.height, header.width):
+        raise _undecodable(path)
+    return _with_channels(_upright(pixels, header.orientation), 4 if alpha else 3)
+
+
+def _check(source: Source, max_pixels: int) -> Header:
+    source.format = format_of(source) if source.size else ""
+    if source.format not in PICTURES:
+        raise InvalidInput(f"{source.path} is not a PNG, JPEG or WebP.")
+    header = read_header(source)
+    if header.width * header.height > max_pixels:
+        raise InvalidInput(
+            f"{source.path} has {header.width} x {header.height} pixels; at most {max_pixels:,} are allowed."
+        )
+    if header.frames > 1:
+        raise InvalidInput(f"{source.path} is animated: it has {header.frames} pictures.")
+    return header
+
+
+def _opencv(data: bytes, source: Source, header: Header, *, alpha: bool) -> Pixels:
+    transparent = alpha and header.alpha
+    colour = _COLOUR | (cv2.IMREAD_COLOR_RGB if _READS_RGB else cv2.IMREAD_COLOR)
+    flags = cv2.IMREAD_UNCHANGED if transparent else colour
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except (cv2.error, MemoryError):
+        pixels = None
+    if pixels is None:  # pyright: ignore[reportUnnecessaryComparison]
+        raise _undecodable(source.path)
+    if not transparent:
+        return pixels if _READS_RGB else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA, dst=pixels)
+    if pixels.ndim == 3:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return _gray_with_key(pixels, source)
+
+
+def _gray_with_key(gray: Pixels, source: Source) -> Pixels:
+    """A gray PNG of which one value is transparent; OpenCV leaves that out."""
+    pixels = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGBA)
+    start = read_png_header(source)
+    for chunk in png.chunks(source):
+        if chunk.name == b"tRNS" and start.colour == _GRAY and chunk.data[1] - chunk.data[0] == 2:
+            highest = (1 << start.depth) - 1
+            key = (source.number(chunk.data[0], 2) & highest) * int(np.iinfo(gray.dtype).max) // highest
+            pixels[..., 3][gray == key] = 0
+    return pixels
+
+
+def _is_cmyk(source: Source) -> bool:
+    for marker in jpeg.markers(source):
+        if marker.code in _FRAME_HEADERS:
+            return source.number(marker.start + 9, 1) == 4
+    return False
+
+
+def _cmyk(data: bytes, source: Source, profile: bytes) -> Bytes:
+    # Pillow, which knows Adobe's inverted inks and hands the four inks to the profile.
+    try:
+        with JpegImageFile(io.BytesIO(data)) as image:
+            image.load()
+            transform = profile_transform(profile, "CMYK")
+            return np.array(image.convert("RGB")) if transform is None else apply_transform(transform, image)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error):
+        raise _undecodable(source.path) from None
+
+
+def _without_profile(pixels: Pixels, profile: bytes) -> Pixels:
+    if profile_transform(profile, "RGB") is None and profile_transform(profile, "L") is None:
+        return pixels
+    if pixels.dtype == np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
+    to_srgb(pixels, profile)
+    return pixels
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turned as an EXIF orientation of 1 to 8 says."""
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    flip = _FLIPS.get(orientation)
+    return pixels if flip is None else cv2.flip(pixels, flip)
+
+
+_FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
+"""What is flipped, behind the transposition for 5 and up: 1 left and right, 0 top and bottom, -1 both."""
+
+
+def _with_channels(pixels: Pixels, channels: int) -> Pixels:
+    have = pixels.shape[2]
+    if have == channels:
+        return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA if channels > have else cv2.COLOR_RGBA2RGB)
+
+
+def _undecodable(path: Path) -> BadResponse:
+    return BadResponse(f"{path} cannot be decoded: it is damaged.", hint=_HINT)

@@ -1,0 +1,51 @@
+"""Working ahead in threads, with the results in order and a bound on how many there are."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_MOST_THREADS = 8
+
+
+def available_threads() -> int:
+    """How many threads of this process can work at once, but not more than 8."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    counted = len(affinity(0)) if affinity else os.cpu_count()
+    return min(_MOST_THREADS, counted or 1)
+
+
+def in_order(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int, ahead: int
+) -> Iterator[_Result]:
+    """What ``function`` gives for each item, in the items' order. Blocking.
+
+    The work on further items goes on while the caller is busy with a result. A caller that stops early leaves
+    nothing running behind it.
+
+    Args:
+        function: called in threads; what it raises is raised here when its turn comes.
+        items: taken one by one as there is room.
+        threads: how many calls run at once; with one thread and nothing ahead no thread is started.
+        ahead: how many results may be under way or waiting besides the one that is being used.
+    """
+    if threads == 1 and not ahead:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(threads)
+    running: deque[Future[_Result]] = deque()
+    try:
+        for item in items:
+            running.append(pool.submit(function, item))
+            if len(running) > ahead:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

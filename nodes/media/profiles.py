@@ -1,0 +1,130 @@
+"""ICC profiles: finding them in a file, and converting pixels to sRGB."""
+
+# Pillow's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+from ...api_clients.files.strip import jpeg, png, webp
+from ...api_clients.files.strip.structure import Source
+from .quantize import Bytes
+
+_LARGEST = 16 << 20
+_ICC = b"ICC_PROFILE\0"
+_APP2 = 0xE2
+_SPACE = slice(16, 20)
+_ROWS_AT_ONCE = 1 << 16
+_GRID = 17
+_SAME = 1
+"""Codes by which a profile may differ from sRGB and still be one: its makers round differently."""
+_MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
+
+
+def read_profile(source: Source) -> bytes:
+    """The ICC profile that a picture carries; empty where there is none, or none of sensible size.
+
+    Raises:
+        InvalidInput: the file's structure is damaged or it is cut off; all of it is looked at.
+    """
+    return _READERS[source.format](source)
+
+
+def profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The conversion to sRGB, relative colorimetric with black point compensation.
+
+    Args:
+        profile: an ICC profile, or nothing.
+        mode: of the pixels: ``RGB``, ``L`` or ``CMYK``.
+
+    Returns:
+        ``None`` where there is nothing to convert: no profile, one for another kind of pixels, a damaged one
+        (which is ignored, as browsers do), or sRGB itself.
+    """
+    if _MODES.get(profile[_SPACE]) != mode:
+        return None
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    return None if mode == "RGB" and _changes_nothing(transform) else transform
+
+
+def to_srgb(pixels: Bytes, profile: bytes) -> None:
+    """Convert pixels in place from the colours that a profile describes. Blocking.
+
+    Args:
+        pixels: [H,W,3] or [H,W,4], red first; alpha stays as it is.
+        profile: an ICC profile for RGB or for gray, or nothing.
+    """
+    gray = profile_transform(profile, "L")
+    if gray is not None:
+        ramp = np.arange(256, dtype=np.uint8).reshape(1, 256)
+        table = apply_transform(gray, Image.fromarray(ramp)).reshape(1, 256, 3)
+        pixels[..., :3] = cv2.LUT(np.ascontiguousarray(pixels[..., :3]), table)
+        return
+    transform = profile_transform(profile, "RGB")
+    if transform is not None:
+        rows = max(1, _ROWS_AT_ONCE // pixels.shape[1])
+        for start in range(0, len(pixels), rows):
+            part = pixels[start : start + rows, :, :3]
+            part[...] = apply_transform(transform, Image.fromarray(np.ascontiguousarray(part)))
+
+
+def apply_transform(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Bytes:
+    """A picture in sRGB, [H,W,3]."""
+    return np.asarray(transform.apply(image))
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    steps = np.linspace(0, 255, _GRID).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(_GRID, -1, 3)
+    converted = apply_transform(transform, Image.fromarray(colours))
+    return int(cv2.absdiff(colours, converted).max()) <= _SAME
+
+
+def _png(source: Source) -> bytes:
+    profile = b""
+    for chunk in png.chunks(source):
+        if chunk.name == b"iCCP" and not profile:
+            start, stop = chunk.data
+            packed = source.at(start, min(stop - start, _LARGEST)).partition(b"\0")[2][1:]
+            try:
+                profile = zlib.decompressobj().decompress(packed, _LARGEST)
+            except zlib.error:
+                profile = b""
+    return profile
+
+
+def _jpeg(source: Source) -> bytes:
+    parts: dict[int, bytes] = {}
+    for marker in jpeg.markers(source):
+        if marker.code == _APP2 and marker.stop - marker.start > 18:
+            data = source.at(marker.start + 4, marker.stop - marker.start - 4)
+            if data.startswith(_ICC):
+                parts.setdefault(data[len(_ICC)], data[len(_ICC) + 2 :])
+    return b"".join(parts[number] for number in sorted(parts))
+
+
+def _webp(source: Source) -> bytes:
+    profile = b""
+    for chunk in webp.chunks(source):
+        if chunk.name == b"ICCP" and not profile and chunk.stop - chunk.start <= _LARGEST:
+            profile = source.at(chunk.start, chunk.stop - chunk.start)
+    return profile
+
+
+_READERS: dict[str, Callable[[Source], bytes]] = {"png": _png, "jpeg": _jpeg, "webp": _webp}
