@@ -1,0 +1,180 @@
+"""When each frame of a clip is shown, read from the container without decoding."""
+
+# PyAV's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from ...api_clients.errors import InvalidInput
+from ...api_clients.files.clips import DAMAGED, Clip, open_clip
+from ...api_clients.files.kinds import CLIPS, format_of
+from ...api_clients.files.probe import MAX_FRAME_PIXELS
+from ...api_clients.files.segments import open_input
+from ...api_clients.files.strip.structure import Source
+from ...api_clients.text import clean
+
+_STANDARD_RATES = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)) + tuple(
+    Fraction(n) for n in (24, 25, 30, 48, 50, 60, 100, 120)
+)
+_JITTER = Fraction(1, 20)
+"""Part of a frame's time by which it may be off the beat, besides the container's own rounding."""
+_MOST_REPEATS = 8
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of a clip in the order they are shown.
+
+    Attributes:
+        format: of the container, one of ``CLIPS``.
+        clock: seconds of one tick.
+        times: of each frame in ticks, ascending; ``None`` where the container does not say them.
+        keys: those of ``times`` where decoding can start.
+        shown: for each tick of the even rate, the index of the frame shown then.
+        rate: frames a second, even.
+        sound: whether there is any.
+        notes: what is odd, as sentences.
+    """
+
+    format: str
+    clock: Fraction
+    times: npt.NDArray[np.int64] | None
+    keys: frozenset[int]
+    shown: npt.NDArray[np.int64]
+    rate: Fraction
+    sound: bool
+    notes: tuple[str, ...]
+
+    @property
+    def frames(self) -> int:
+        """How many frames are stored; ``len(shown)`` is how many there are at the even rate."""
+        return len(self.shown) if self.times is None else len(self.times)
+
+    @property
+    def start(self) -> Fraction:
+        """Time of the first frame in seconds, on the clip's own clock."""
+        return Fraction(0) if self.times is None else int(self.times[0]) * self.clock
+
+
+@contextmanager
+def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, Clip], None, None]:
+    """Open a clip: its format and the clip.
+
+    Raises:
+        InvalidInput: it is missing, no clip, or damaged, whether that is seen now or while it is in use.
+    """
+    with open_input(path) as file:
+        source = Source(path, file, "clip")
+        if not source.size:
+            raise InvalidInput(f"{path} is empty.", hint="Give the path of a clip.")
+        kind = format_of(source)
+    if kind not in CLIPS:
+        raise InvalidInput(f"{path} is a picture ({kind}), not a clip.", hint="Give the path of a clip.")
+    try:
+        with open_clip(path, kind, max_pixels=MAX_FRAME_PIXELS) as clip:
+            if threads != 1:
+                clip.video.codec_context.thread_count = threads
+                clip.video.codec_context.thread_type = "AUTO"
+            yield kind, clip
+    except DAMAGED as error:
+        raise InvalidInput(f"{path} is damaged: {clean(error)}.", hint="Save it again.") from None
+
+
+def read_timeline(path: Path) -> Timeline:
+    """Read when each frame is shown. Blocking; the file is read through once, nothing is decoded.
+
+    Raises:
+        InvalidInput: it is no clip, damaged, cut off, without frames, or of times that make no sense.
+    """
+    with opened(path) as (kind, clip):
+        return timeline_of(kind, clip, path)
+
+
+def timeline_of(kind: str, clip: Clip, path: Path) -> Timeline:
+    """As ``read_timeline``, of a clip that is just opened; opening takes far longer than this."""
+    stamps: list[int | None] = []
+    keys: set[int] = set()
+    stored = last = 0
+    latest = -(1 << 63)
+    for packet in clip.container.demux(clip.video):
+        if not packet.size:
+            continue
+        stored += 1
+        if packet.is_discard:
+            continue
+        stamps.append(packet.pts)
+        if packet.pts is not None and packet.pts >= latest:
+            latest, last = packet.pts, packet.duration or 0
+        if packet.is_keyframe and packet.pts is not None:
+            keys.add(packet.pts)
+    if not stamps:
+        raise InvalidInput(f"There is not one frame in {path}.", hint="Save it again.")
+    if clip.video.frames > stored and kind in {"mp4", "mov"}:
+        raise InvalidInput(
+            f"{path} is cut off: {stored} of {clip.video.frames} frames are in it.", hint="Get it again."
+        )
+    return _timeline(kind, clip, stamps, frozenset(keys), last)
+
+
+def _timeline(kind: str, clip: Clip, stamps: list[int | None], keys: frozenset[int], last: int) -> Timeline:
+    video = clip.video
+    sound = bool(clip.container.streams.audio)
+    clock = Fraction(video.time_base or Fraction(1, av.time_base))
+    announced = [Fraction(rate) for rate in (video.average_rate, video.guessed_rate, video.base_rate) if rate]
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < len(stamps) or len(set(known)) < len(known):
+        rate = announced[0] if announced else Fraction(25)
+        notes = () if announced else ("The clip does not say its frame rate; 25 was taken.",)
+        return Timeline(kind, clock, None, frozenset(), np.arange(len(stamps)), rate, sound, notes)
+    times = np.sort(np.array(known, np.int64))
+    rate = _even_rate(times, clock, announced)
+    if rate is not None:
+        return Timeline(kind, clock, times, keys, np.arange(len(times)), rate, sound, ())
+    return _resampled(kind, clock, times, keys, last, sound=sound)
+
+
+def _even_rate(times: npt.NDArray[np.int64], clock: Fraction, announced: list[Fraction]) -> Fraction | None:
+    """The rate at which the frames are an even distance apart; ``None`` if they are not."""
+    if len(times) == 1:
+        return announced[0] if announced else Fraction(25)
+    measured = (len(times) - 1) / (int(times[-1] - times[0]) * clock)
+    near = sorted(_STANDARD_RATES, key=lambda rate: abs(rate - measured))[:1]
+    seconds = (times - times[0]).astype(np.float64) * float(clock)
+    for rate in (*announced, *near, measured):
+        beat = np.arange(len(times)) / float(rate)
+        if np.abs(seconds - beat).max() <= float(clock + _JITTER / rate):
+            return rate
+    return None
+
+
+def _resampled(
+    kind: str, clock: Fraction, times: npt.NDArray[np.int64], keys: frozenset[int], last: int, *, sound: bool
+) -> Timeline:
+    steps = np.diff(times)
+    step: int = Counter(cast("list[int]", steps.tolist())).most_common(1)[0][0]
+    count = round((int(times[-1] - times[0]) + max(last, step)) / step)
+    if count > _MOST_REPEATS * len(times) + 100:
+        raise InvalidInput(
+            f"The clip's {len(times)} frames are spread so unevenly over time that {count} would be needed.",
+            hint="Convert it to a constant frame rate first.",
+        )
+    beats = times[0] + np.arange(max(1, count), dtype=np.int64) * step
+    shown = np.searchsorted(times, beats + step // 2, side="right") - 1
+    rate = 1 / (step * clock)
+    left_out = len(times) - len(np.unique(shown))
+    note = (
+        f"The clip's frame rate varies; it was made even at {float(rate):.6g} frames a second: "
+        f"{len(shown) - (len(times) - left_out)} frames repeated, {left_out} left out."
+    )
+    return Timeline(kind, clock, times, keys, shown, rate, sound, (note,))

@@ -1,0 +1,268 @@
+"""The frames of a clip as pictures."""
+
+# PyAV's and torch's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from av.video.reformatter import VideoReformatter
+
+from ...api_clients.errors import InvalidInput
+from ...api_clients.files.clips import Clip
+from .colour import Colour, to_picture, to_picture_fast
+from .quantize import Floats
+from .sound import read_sound
+from .timeline import Timeline, opened, timeline_of
+
+_CONVERTERS = 2
+_WAITING = 3
+"""Decoded frames that wait for their conversion."""
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What was read of a clip.
+
+    Attributes:
+        images: float32 [N, H, W, 3] of 0..1, turned as the clip is to be shown.
+        audio: ComfyUI's AUDIO of the same time, ``waveform`` [1, C, T] and ``sample_rate``; ``None`` without.
+        rate: frames a second of ``images``.
+        notes: what the user should know, as sentences.
+    """
+
+    images: torch.Tensor
+    audio: dict[str, Any] | None
+    rate: Fraction
+    notes: tuple[str, ...]
+
+
+@dataclass
+class Decoder:
+    """Decodes chosen frames of a clip, in order.
+
+    Attributes:
+        path: the clip.
+        timeline: of the clip.
+        colour: how the codes are meant; known from the first frame on.
+        notes: what is odd, as sentences; complete when all frames are decoded.
+    """
+
+    path: Path
+    timeline: Timeline
+    colour: Colour | None = None
+    notes: list[str] = field(default_factory=list)
+    _size: tuple[int, int, int] | None = None
+    _damaged: int = 0
+
+    def decode(self, clip: Clip, wanted: npt.NDArray[np.int64]) -> Iterator[av.VideoFrame]:
+        """Decode frames. Blocking.
+
+        Args:
+            clip: open.
+            wanted: indices of stored frames, ascending, none twice.
+
+        Yields:
+            Each of them as decoded, all of the same size and rotation.
+
+        Raises:
+            InvalidInput: one of them cannot be decoded, differs from the first in size, or is HDR.
+        """
+        times = self.timeline.times
+        marks = wanted if times is None else times[wanted]
+        missing = set(marks.tolist())
+        # To the first frame's key frame, wherever reading stands.
+        clip.container.seek(0 if times is None else int(marks[0]), stream=clip.video)
+        for number, frame in enumerate(clip.container.decode(clip.video)):
+            mark = number if times is None else frame.pts
+            if mark not in missing:
+                continue
+            missing.discard(mark)
+            self._look_at(frame, clip)
+            yield frame
+            if not missing:
+                break
+        if missing:
+            raise InvalidInput(
+                f"{len(missing)} of the {len(marks)} frames asked for cannot be decoded from {self.path}.",
+                hint="Get the clip again, or read a range without them.",
+            )
+        if self._damaged:
+            self.notes.append(f"{self._damaged} frames are damaged and were repaired by guessing.")
+
+    def _look_at(self, frame: av.VideoFrame, clip: Clip) -> None:
+        self._damaged += frame.is_corrupt
+        size = frame.width, frame.height, frame.rotation % 360
+        if self._size is None:
+            self._size = size
+            self.colour = Colour.of(frame)
+            self.notes += [*self.timeline.notes, *self.colour.notes, *_oddities(frame, clip)]
+        elif size != self._size:
+            raise InvalidInput(
+                f"The frames of {self.path} change from {self._size[0]} x {self._size[1]} to "
+                f"{size[0]} x {size[1]} on the way.",
+                hint="Cut the clip where its size changes.",
+            )
+
+
+def read_frames(
+    path: Path,
+    *,
+    start: int = 0,
+    count: int | None = None,
+    stride: int = 1,
+    max_bytes: int | None = None,
+    exact: bool = True,
+) -> Frames:
+    """Read a clip's frames. Blocking. Memory is the result's and that of about ten frames.
+
+    A clip whose frame rate varies is made even by repeating and leaving out frames, which a note says.
+
+    Args:
+        path: the clip.
+        start: the first frame.
+        count: how many frames at most, after ``stride``; ``None`` is all.
+        stride: 1 is every frame, 2 every other one, and so on; the rate is divided by it.
+        max_bytes: how much memory the pictures may take.
+        exact: colours to a fraction of a code; otherwise somewhat faster, 8 bits, and up to a code darker.
+
+    Raises:
+        InvalidInput: it is no clip, damaged, HDR, has no such frames, or would take more than ``max_bytes``;
+            nothing but the first frame is decoded before that is known.
+    """
+    if start < 0 or stride < 1 or (count is not None and count < 1):
+        raise InvalidInput(f"There are no frames from {start}, {count} of them, each {stride}.")
+    with opened(path, threads=0) as (kind, clip):
+        timeline = timeline_of(kind, clip, path)
+        shown = timeline.shown[start::stride][:count]
+        if not len(shown):
+            raise InvalidInput(
+                f"The clip has {len(timeline.shown)} frames; there is none from number {start} on.",
+                hint="Start earlier.",
+            )
+        decoder = Decoder(path, timeline)
+        images = _read_images(decoder, clip, shown, max_bytes, exact=exact)
+    whole = start == 0 and (count is None or start + count * stride >= len(timeline.shown))
+    length = None if whole else len(shown) * stride / timeline.rate
+    sound = None
+    if timeline.sound:
+        with opened(path) as (_, clip):
+            sound = read_sound(clip.container, timeline.start + start / timeline.rate, length)
+    return Frames(images, sound, timeline.rate / stride, tuple(decoder.notes))
+
+
+def pictures_of(decoder: Decoder, clip: Clip, shown: npt.NDArray[np.int64]) -> Iterator[torch.Tensor]:
+    """Frames as pictures [H, W, 3], one by one, in the memory of a few. Blocking.
+
+    Args:
+        decoder: of the clip.
+        clip: open.
+        shown: indices of stored frames, ascending; those that come twice are yielded twice.
+    """
+    repeats = _rows(shown)
+    for index, frame in zip(repeats, decoder.decode(clip, np.array(list(repeats))), strict=True):
+        colour = decoder.colour
+        assert colour is not None
+        picture: Floats = np.empty(_shape(frame), np.float32)
+        _convert(frame, picture, colour, None)
+        for _ in repeats[index]:
+            yield torch.from_numpy(picture)
+
+
+def _read_images(
+    decoder: Decoder, clip: Clip, shown: npt.NDArray[np.int64], max_bytes: int | None, *, exact: bool
+) -> torch.Tensor:
+    rows = _rows(shown)
+    images: Floats | None = None
+    waiting: deque[Future[None]] = deque()
+    own = threading.local()
+    with ThreadPoolExecutor(_CONVERTERS, thread_name_prefix="remote-upscale-colour") as pool:
+        for index, frame in zip(rows, decoder.decode(clip, np.array(list(rows))), strict=True):
+            if images is None:
+                images = _allocate((len(shown), *_shape(frame)), max_bytes)
+            while len(waiting) >= _WAITING:
+                waiting.popleft().result()
+            assert decoder.colour is not None
+            waiting.append(
+                pool.submit(_fill, images, rows[index], frame, decoder.colour, None if exact else own)
+            )
+        for conversion in waiting:
+            conversion.result()
+    assert images is not None
+    return torch.from_numpy(images)
+
+
+def _rows(shown: npt.NDArray[np.int64]) -> dict[int, list[int]]:
+    rows: defaultdict[int, list[int]] = defaultdict(list)
+    for row, index in enumerate(shown.tolist()):
+        rows[index].append(row)
+    return rows
+
+
+def _allocate(shape: tuple[int, int, int, int], max_bytes: int | None) -> Floats:
+    needed = shape[0] * shape[1] * shape[2] * shape[3] * _BYTES
+    words = f"{shape[0]} frames of {shape[2]} x {shape[1]} take {needed / 1e9:.1f} GB of memory"
+    advice = "Read fewer frames (a range, or every n-th), or a smaller clip."
+    if max_bytes is not None and needed > max_bytes:
+        raise InvalidInput(f"{words}, more than the {max_bytes / 1e9:.1f} GB allowed.", hint=advice)
+    try:
+        return np.empty(shape, np.float32)
+    except MemoryError:
+        raise InvalidInput(f"{words}, which is not there.", hint=advice) from None
+
+
+def _fill(
+    images: Floats, rows: list[int], frame: av.VideoFrame, colour: Colour, own: threading.local | None
+) -> None:
+    """Convert one frame in a thread and put it into its rows."""
+    _convert(frame, images[rows[0]], colour, own)
+    for row in rows[1:]:
+        images[row] = images[rows[0]]
+
+
+def _convert(frame: av.VideoFrame, picture: Floats, colour: Colour, own: threading.local | None) -> None:
+    turn = _TURNS.get(frame.rotation % 360)
+    upright = picture if turn is None else np.empty((frame.height, frame.width, 3), np.float32)
+    if own is None:
+        to_picture(frame, colour, upright)
+    else:
+        # One for each thread: making it anew for every frame costs more than the conversion.
+        if not hasattr(own, "reformatter"):
+            own.reformatter = VideoReformatter()
+        to_picture_fast(frame, colour, upright, own.reformatter)
+    if turn is not None:
+        cv2.rotate(upright, turn, picture)
+
+
+def _shape(frame: av.VideoFrame) -> tuple[int, int, int]:
+    if frame.rotation % 180 == 90:
+        return frame.width, frame.height, 3
+    return frame.height, frame.width, 3
+
+
+def _oddities(frame: av.VideoFrame, clip: Clip) -> list[str]:
+    notes: list[str] = []
+    if frame.interlaced_frame:
+        notes.append("The clip is interlaced; each picture holds two moments. Deinterlace it first.")
+    if frame.rotation % 360 not in {0, *_TURNS}:
+        notes.append(f"The clip is to be turned by {frame.rotation} degrees, which was not done.")
+    aspect = clip.video.sample_aspect_ratio
+    if aspect and aspect != 1:
+        notes.append(f"The clip's pixels are not square ({aspect} wide for 1 high) and were kept.")
+    if any(component.is_alpha for component in frame.format.components):
+        notes.append("The clip has alpha, which was left out.")
+    return notes

@@ -1,0 +1,172 @@
+"""ComfyUI's VIDEO as the file that is sent: the very file it stands for wherever that is possible."""
+
+# PyAV's and torch's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ...api_clients.errors import InvalidInput
+from ...api_clients.files.kinds import SUFFIXES
+from ...api_clients.models import Limits
+from .sound import check_sound, read_sound
+from .timeline import Timeline, opened, read_timeline
+from .video_read import Decoder, pictures_of
+from .video_remux import copy_range
+from .video_write import write_frames, write_video
+
+
+class Video(Protocol):
+    """What is used of ComfyUI's VIDEO."""
+
+    def get_stream_source(self) -> str | io.BytesIO:
+        """The file, or what is in it."""
+        ...
+
+    def get_active_trim_window(self) -> tuple[float, float]:
+        """Start and length in seconds of the part that is meant; a length of 0 is to the end."""
+        ...
+
+    def get_components(self) -> Any:
+        """Decoded: ``images``, ``audio``, ``frame_rate``."""
+        ...
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A clip as a file.
+
+    Attributes:
+        path: of the file.
+        temporary: whether it was made here, so that the caller deletes it.
+        note: what was done, as a sentence; empty if it is the file that the VIDEO stands for.
+    """
+
+    path: Path
+    temporary: bool
+    note: str = ""
+
+
+def as_file(video: Video, folder: Path, limits: Limits) -> SourceFile:
+    """The file to send for a VIDEO, with as little done to it as possible. Blocking.
+
+    A file that a model takes stays what it is. A trimmed one, or one in another container, is copied without
+    encoding if the cut falls on frames that allow it; otherwise exactly the frames wanted are encoded anew.
+
+    Args:
+        video: ComfyUI's VIDEO.
+        folder: where to put a file, if one has to be made.
+        limits: what the model takes.
+
+    Raises:
+        InvalidInput: it cannot be read, or nothing is left of it after trimming.
+    """
+    if _is_made_of_pictures(video):
+        return _of_pictures(video, folder)
+    source = video.get_stream_source()
+    if not isinstance(source, io.BytesIO):
+        return _of_file(Path(source), video, folder, limits)
+    with _new(folder) as held:
+        with held.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        made = _of_file(held, video, folder, limits)
+        if made.path != held:
+            held.unlink()
+            return made
+        with opened(held) as (kind, _):
+            pass
+        return SourceFile(held.rename(held.with_suffix(SUFFIXES[kind])), temporary=True)
+
+
+def _is_made_of_pictures(video: Video) -> bool:
+    """Whether there is no file behind a VIDEO, so that asking for one would make ComfyUI encode it.
+
+    Then its class leaves ``get_stream_source`` to the abstract class that it comes from.
+    """
+    owner = next((kind for kind in type(video).__mro__ if "get_stream_source" in vars(kind)), object)
+    return bool(getattr(vars(owner).get("get_components"), "__isabstractmethod__", False))
+
+
+def _of_pictures(video: Video, folder: Path) -> SourceFile:
+    parts = video.get_components()
+    with _new(folder) as path:
+        write_video(parts.images, Fraction(parts.frame_rate), path, audio=parts.audio or None)
+    return SourceFile(path, temporary=True, note="The pictures were encoded as a clip (H.264, crf 16).")
+
+
+def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFile:
+    start, length = video.get_active_trim_window()
+    with opened(path) as (kind, _):
+        pass
+    if not start and not length and kind in limits.formats:
+        return SourceFile(path, temporary=False)
+    timeline = read_timeline(path)
+    first, stop = _window(timeline, Fraction(start), Fraction(length))
+    frames = f"{stop - first} frames from number {first}" if start or length else "The clip"
+    verb = "were" if start or length else "was"
+    with _new(folder) as copy:
+        if copy_range(path, copy, timeline, first, stop):
+            return SourceFile(copy, temporary=True, note=f"{frames} {verb} copied into MP4 without encoding.")
+        notes = _encode(path, copy, timeline, first, stop)
+    sentence = f"{frames} {verb} encoded anew (H.264, crf 16), which exactness needs."
+    return SourceFile(copy, temporary=True, note=" ".join([sentence, *notes]))
+
+
+def _window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, int]:
+    """The first stored frame of a trimmed clip, and the one behind its last."""
+    if timeline.times is None:
+        first = int(start * timeline.rate)
+        stop = first + int(length * timeline.rate) if length else timeline.frames
+    else:
+        begin, end = int(start / timeline.clock), int((start + length) / timeline.clock)
+        first = int(np.searchsorted(timeline.times, begin))
+        stop = int(np.searchsorted(timeline.times, end)) if length else timeline.frames
+    stop = min(stop, timeline.frames)
+    if first >= stop:
+        raise InvalidInput(
+            f"Nothing is left of the clip from second {float(start):g} on.", hint="Trim it less."
+        )
+    return first, stop
+
+
+def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -> list[str]:
+    """Encode stored frames and their sound anew; what is odd, as sentences."""
+    beats = np.flatnonzero((timeline.shown >= first) & (timeline.shown < stop))
+    decoder = Decoder(path, timeline)
+    with opened(path) as (_, clip):
+        begin = timeline.start + int(beats[0]) / timeline.rate
+        length = None if stop == timeline.frames else len(beats) / timeline.rate
+        sound = read_sound(clip.container, begin, length)
+    notes: list[str] = []
+    if sound is not None:
+        try:
+            check_sound(sound)
+        except InvalidInput as error:
+            notes.append(f"{error.message} It was left out.")
+            sound = None
+    with opened(path, threads=0) as (_, clip):
+        pictures = pictures_of(decoder, clip, timeline.shown[beats])
+        write_frames(pictures, timeline.rate, copy, audio=sound)
+    return decoder.notes + notes
+
+
+@contextmanager
+def _new(folder: Path) -> Generator[Path, None, None]:
+    """A new file, which is deleted again if what is done with it fails."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="clip-", suffix=".mp4", delete=False) as file:
+        path = Path(file.name)
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,187 @@
+"""Pictures to an MP4 file, in the memory of a few frames."""
+
+# PyAV's and torch's own annotations are incomplete.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import torch
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from ...api_clients.errors import InvalidInput
+from ...api_clients.text import clean
+from .colour import tag, to_frame
+from .sound import SoundWriter, check_sound
+
+_AHEAD = 2
+"""Frames that are converted before the encoder asks for them."""
+_FRUGAL = {"rc-lookahead": "4"}
+"""x264 keeps each frame that it looks ahead several times over; at this quality it gains nothing by more."""
+_LARGEST = 16384
+_LARGEST_CLOCK = (1 << 31) - 1
+_HIGHEST_RATE = 1000
+_LARGEST_TERM = 1 << 20
+"""Of a frame rate's fraction; MP4's and H.264's clocks count in 32 bits."""
+
+
+def write_video(
+    frames: torch.Tensor,
+    rate: Fraction,
+    path: Path,
+    *,
+    audio: Mapping[str, Any] | None = None,
+    preset: str = "veryfast",
+    crf: int = 16,
+) -> None:
+    """Write a batch of pictures as an MP4 file with H.264. Blocking.
+
+    The colours are BT.709 of limited range and say so. An odd width or height is written as 4:4:4, since
+    H.264 can express it in 4:2:0 only by padding that players would show; other sizes as 4:2:0.
+
+    Args:
+        frames: [B, H, W, 3] of 0..1, any floating-point type, on any device; NaN counts as 0.
+        rate: frames a second; kept exactly, or the nearest if a term of the fraction is above a million.
+        path: where to write; what is there is replaced.
+        audio: ComfyUI's AUDIO, ``waveform`` [1, C, T] and ``sample_rate``; written as AAC of the same rate,
+            channels and length.
+        preset: of x264, how much time it takes for fewer bytes.
+        crf: of x264, the quality: 0 is lossless, 16 cannot be told from the original.
+
+    Raises:
+        InvalidInput: it is not a batch of RGB pictures, or the rate, the size or the sound cannot be written.
+    """
+    _check(frames)
+    write_frames(frames, rate, path, audio=audio, preset=preset, crf=crf)
+
+
+def write_frames(
+    frames: Iterable[torch.Tensor],
+    rate: Fraction,
+    path: Path,
+    *,
+    audio: Mapping[str, Any] | None = None,
+    preset: str = "veryfast",
+    crf: int = 16,
+) -> None:
+    """As ``write_video``, of pictures that come one by one, each [H, W, 3] and of the same size. Blocking."""
+    clock = 1 / _usable_rate(rate)
+    if audio is not None:
+        check_sound(audio)
+    try:
+        with av.open(str(path), "w", format="mp4", options=_container_options(clock, audio)) as container:
+            _encode(container, frames, clock, audio, {"preset": preset, "crf": str(crf), **_FRUGAL})
+    except (FFmpegError, ValueError, OverflowError) as error:
+        path.unlink(missing_ok=True)
+        raise InvalidInput(
+            f"The clip cannot be written to {path}: {clean(error)}.", hint="Check the size and the disk."
+        ) from None
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _container_options(clock: Fraction, audio: Mapping[str, Any] | None) -> dict[str, str]:
+    # The file states lengths in ticks of this clock; with the usual 1000 they would be rounded.
+    ticks = clock.denominator
+    if audio is not None and math.lcm(ticks, audio["sample_rate"]) <= _LARGEST_CLOCK:
+        ticks = math.lcm(ticks, audio["sample_rate"])
+    return {"movflags": "+faststart", "movie_timescale": str(ticks)}
+
+
+def _encode(
+    container: OutputContainer,
+    frames: Iterable[torch.Tensor],
+    clock: Fraction,
+    audio: Mapping[str, Any] | None,
+    options: dict[str, str],
+) -> None:
+    video: VideoStream | None = None
+    sound: SoundWriter | None = None
+    for number, frame in enumerate(_converted(frames)):
+        if video is None:
+            video = _add_video(container, frame, clock, options)
+            sound = None if audio is None else SoundWriter(container, audio)
+        if sound is not None:
+            sound.write_until(number * clock)
+        frame.pts = number
+        frame.time_base = clock
+        _mux(container, video, frame)
+    if video is not None:
+        _mux(container, video, None)
+    if sound is not None:
+        sound.write_until(None)
+
+
+def _mux(container: OutputContainer, video: VideoStream, frame: av.VideoFrame | None) -> None:
+    for packet in video.encode(frame):
+        # Said, not left to the muxer to guess: how long the last frame, or the only one, is shown.
+        packet.duration = 1
+        container.mux(packet)
+
+
+def _add_video(
+    container: OutputContainer, frame: av.VideoFrame, clock: Fraction, options: dict[str, str]
+) -> VideoStream:
+    stream = container.add_stream("libx264", rate=1 / clock, options=options)
+    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
+    stream.codec_context.time_base = clock
+    tag(stream.codec_context)
+    return stream
+
+
+def _converted(frames: Iterable[torch.Tensor]) -> Iterator[av.VideoFrame]:
+    """The pictures as frames, the next ones being converted in a thread meanwhile."""
+    waiting: deque[Future[av.VideoFrame]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="remote-upscale-colour") as pool:
+        for picture in frames:
+            waiting.append(pool.submit(to_frame, picture))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _check(frames: torch.Tensor) -> None:
+    if frames.ndim != 4 or not frames.is_floating_point():
+        raise InvalidInput(
+            f"The pictures are {frames.dtype} of shape {list(frames.shape)}, not floats [B, H, W, 3].",
+            hint="Give a batch of pictures.",
+        )
+    count, height, width, channels = frames.shape
+    if channels == 4:
+        raise InvalidInput(
+            "The pictures have alpha, which a clip cannot hold.",
+            hint="Take the alpha off first, for example by joining the pictures with a background.",
+        )
+    if channels != 3:
+        raise InvalidInput(f"The pictures have {channels} channels, a clip 3.", hint="Convert them to RGB.")
+    if not count or not height or not width:
+        raise InvalidInput(f"There is no picture in a batch of shape {list(frames.shape)}.")
+    if max(height, width) > _LARGEST:
+        raise InvalidInput(
+            f"The pictures are {width} x {height}; a clip's are at most {_LARGEST} on a side.",
+            hint="Make them smaller.",
+        )
+
+
+def _usable_rate(rate: Fraction) -> Fraction:
+    if not 0 < rate <= _HIGHEST_RATE:
+        raise InvalidInput(
+            f"{float(rate):g} frames a second cannot be written.", hint=f"Use a rate up to {_HIGHEST_RATE}."
+        )
+    if max(rate.numerator, rate.denominator) <= _LARGEST_TERM:
+        return rate
+    near = rate.limit_denominator(max(1, min(_LARGEST_TERM, int(_LARGEST_TERM / rate))))
+    if not near:
+        raise InvalidInput(f"{float(rate):g} frames a second are too few.", hint="Use a higher rate.")
+    return near
