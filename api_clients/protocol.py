@@ -247,17 +247,13 @@ class Provider(ABC):
         """The status request; usually left alone."""
         return Request("GET", handle.status_url)
 
-    def result(self, handle: Handle) -> Request | None:
-        """The request for a finished job's result, where the status does not hold it already."""
-        return Request("GET", handle.result_url) if handle.result_url else None
+    def result(self, handle: Handle) -> Request:
+        """The request for a finished job's result; to be filled in where the status does not hold it."""
+        return self.status(handle)
 
     def read_result(self, reply: Reply) -> State:
-        """Read the reply to ``result``; to be filled in where there is one.
-
-        Raises:
-            RemoteUpscaleError: it is an error that says nothing of the job itself.
-        """
-        raise NotImplementedError(f"{self.title} has no separate result request: HTTP {reply.status}")
+        """Read the reply to ``result``; to be filled in together with it. Raises as ``read_status``."""
+        return self.read_status(reply)
 
     def cancel(self, handle: Handle) -> Request | None:
         """The request that cancels a job, where that exists."""

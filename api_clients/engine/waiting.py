@@ -102,10 +102,7 @@ class Waiter:
 
     async def _read_final(self, handle: Handle) -> State:
         provider = self._channel.provider
-        request = provider.result(handle)
-        if request is None:
-            return provider.read_status(await self._channel.call(provider.status(handle)))
-        return provider.read_result(await self._channel.call(request))
+        return provider.read_result(await self._channel.call(provider.result(handle)))
 
     def _too_long(self, handle: Handle, *, queued: bool) -> TimedOut:
         what, limit = ("waiting in the queue", self._time.queue) if queued else ("running", self._time.run)

@@ -30,6 +30,7 @@ from ..protocol import (
     Provider,
     Queued,
     Reply,
+    Request,
     Running,
     State,
     Submitted,
@@ -197,6 +198,9 @@ class Fal(Provider):
                 return Done(None)
             case _:
                 return Running(note=word or "no status")
+
+    def result(self, handle: Handle) -> Request:
+        return Request("GET", handle.result_url or handle.status_url.removesuffix("/status"))
 
     def read_result(self, reply: Reply) -> State:
         details = _details(reply)

@@ -74,9 +74,8 @@ def test_readers_never_raise_anything_but_our_errors(name, reply):
         "status": (lambda: provider.read_status(reply), (Queued, Running, Done, Failed)),
         "balance": (lambda: provider.read_balance(reply), str),
         "cancel": (lambda: provider.read_cancel(reply), bool),
+        "result": (lambda: provider.read_result(reply), (Queued, Running, Done, Failed)),
     }
-    if name == "fal":
-        readers["result"] = (lambda: provider.read_result(reply), (Queued, Running, Done, Failed))
     for read, gives in readers.values():
         try:
             assert isinstance(read(), gives)

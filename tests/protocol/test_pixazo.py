@@ -128,7 +128,7 @@ def test_key_header():
 def test_status_request():
     request = PIXAZO.status(HANDLE)
     assert (request.method, request.url, request.body) == ("GET", STATUS_URL, b"")
-    assert PIXAZO.result(HANDLE) is None
+    assert PIXAZO.result(HANDLE) == request
     assert PIXAZO.cancel(HANDLE) is None
     assert not PIXAZO.cancels
 
