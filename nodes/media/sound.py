@@ -15,6 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from ...api_clients.errors import InvalidInput
+from ...api_clients.files.clips import exact
 from .quantize import Floats
 
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -88,9 +89,10 @@ def read_sound(container: InputContainer, start: Fraction, seconds: Fraction | N
     if not streams:
         return None
     stream = streams[0]
-    if start > 1 and stream.time_base:
+    tick = exact(stream.time_base)
+    if start > 1 and tick:
         # A second earlier: the decoder needs a few frames until its output is right.
-        container.seek(int((start - 1) / stream.time_base), stream=stream)
+        container.seek(int((start - 1) / tick), stream=stream)
     rate = 0
     pieces: list[Floats] = []
     have, wanted = 0, -1
@@ -148,7 +150,7 @@ def _blocks(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Fr
         for block in resampler.resample(frame):
             samples = cast("Floats", block.to_ndarray())
             if position is None:
-                clock = block.time_base
+                clock = exact(block.time_base)
                 position = Fraction(0) if block.pts is None or clock is None else block.pts * clock
             yield position, block.sample_rate, samples
             position += Fraction(samples.shape[1], block.sample_rate)
@@ -156,10 +158,11 @@ def _blocks(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Fr
 
 def _announced(stream: AudioStream, start: Fraction, rate: int, have: int) -> int:
     """How many samples are meant to be heard: the last block is filled up beyond its end."""
-    if stream.duration is None or stream.time_base is None:
+    tick = exact(stream.time_base)
+    if stream.duration is None or tick is None:
         return have
     end = (stream.start_time or 0) + stream.duration
-    announced = round((end * stream.time_base - start) * rate)
+    announced = round((end * tick - start) * rate)
     return announced if 0 < have - announced < _LONGEST_BLOCK else have
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.clips import DAMAGED, Clip, open_clip
+from ...api_clients.files.clips import DAMAGED, Clip, exact, open_clip
 from ...api_clients.files.kinds import CLIPS, format_of
 from ...api_clients.files.probe import MAX_FRAME_PIXELS
 from ...api_clients.files.segments import open_input
@@ -130,8 +130,10 @@ def timeline_of(kind: str, clip: Clip, path: Path) -> Timeline:
 def _timeline(kind: str, clip: Clip, stamps: list[int | None], keys: frozenset[int], last: int) -> Timeline:
     video = clip.video
     sound = bool(clip.container.streams.audio)
-    clock = Fraction(video.time_base or Fraction(1, av.time_base))
-    announced = [Fraction(rate) for rate in (video.average_rate, video.guessed_rate, video.base_rate) if rate]
+    clock = exact(video.time_base) or Fraction(1, av.time_base)
+    announced = [
+        rate for rate in map(exact, (video.average_rate, video.guessed_rate, video.base_rate)) if rate
+    ]
     known = [stamp for stamp in stamps if stamp is not None]
     if len(known) < len(stamps) or len(set(known)) < len(known):
         rate = announced[0] if announced else Fraction(25)

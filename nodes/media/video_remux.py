@@ -17,7 +17,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ...api_clients.files.clips import DAMAGED, Clip
+from ...api_clients.files.clips import DAMAGED, Clip, exact
 from .timeline import Timeline, opened, read_timeline
 
 _MP4_PICTURE = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
@@ -107,7 +107,7 @@ def copy_range(source: Path, destination: Path, timeline: Timeline, first: int, 
         tracks: list[_Track] = [(clip.video, pictures, shift)]
         sound = _sound(other.container)
         if sound is not None:
-            tick = Fraction(sound.time_base or 1)
+            tick = exact(sound.time_base) or Fraction(1)
             last = None if end is None else math.ceil(end * timeline.clock / tick)
             start = int(begin * timeline.clock / tick) if first else None
             packets = _overlapping(_packets(other.container, sound), start, last)
@@ -162,7 +162,8 @@ def _compare_sound(source: Path, result: Path) -> Iterator[str]:
 
 
 def _length(stream: AudioStream) -> Fraction | None:
-    return stream.duration * stream.time_base if stream.duration and stream.time_base else None
+    tick = exact(stream.time_base)
+    return stream.duration * tick if stream.duration and tick else None
 
 
 def _sound(container: InputContainer) -> AudioStream | None:
@@ -176,7 +177,7 @@ def _sound(container: InputContainer) -> AudioStream | None:
 
 
 def _start(stream: VideoStream) -> Fraction:
-    return (stream.start_time or 0) * Fraction(stream.time_base or 1)
+    return (stream.start_time or 0) * (exact(stream.time_base) or Fraction(1))
 
 
 def _packets(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[av.Packet[Any]]:
@@ -237,7 +238,7 @@ def _overlapping(
 
 def _write(destination: Path, *tracks: _Track) -> None:
     """Write packets in the order of their times, so that nothing waits in memory."""
-    ticks = math.lcm(*(Fraction(stream.time_base or 1).denominator for stream, _, _ in tracks))
+    ticks = math.lcm(*((exact(stream.time_base) or Fraction(1)).denominator for stream, _, _ in tracks))
     options = {"movflags": "+faststart"}
     if ticks <= _LARGEST_CLOCK:
         options["movie_timescale"] = str(ticks)
@@ -258,7 +259,7 @@ def _moved(
     packets: Iterator[av.Packet[Any]], target: Any, shift: Fraction
 ) -> Iterator[tuple[Fraction, av.Packet[Any]]]:
     for packet in packets:
-        tick = Fraction(packet.time_base)
+        tick = exact(packet.time_base) or Fraction(1)
         ticks = round(shift / tick)
         packet.pts = None if packet.pts is None else packet.pts + ticks
         packet.dts = None if packet.dts is None else packet.dts + ticks
