@@ -50,7 +50,7 @@ async def test_submit_and_success_are_as_on_the_page(sandbox, client, input_url)
 
 
 async def test_states_run_through_as_documented(start, client):
-    sandbox = await start(delays=Delays(queue=0.2, run=0.2))
+    sandbox = await start(delays=Delays(queue=1, run=1))
     task_id = await accepted(client, sandbox, f"{sandbox.url}/none")
     seen = []
     while not seen or seen[-1] != "failed":

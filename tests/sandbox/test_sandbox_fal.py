@@ -53,7 +53,7 @@ async def test_status_and_result_of_a_finished_job(sandbox, client, input_url):
 
 
 async def test_states_run_through_as_documented(start, client):
-    sandbox = await start(delays=Delays(queue=0.25, run=0.25))
+    sandbox = await start(delays=Delays(queue=1, run=1))
     first = (await submit(client, sandbox, image_url=f"{sandbox.url}/none")).json()
     second = (await submit(client, sandbox, image_url=f"{sandbox.url}/none")).json()
     assert (first["queue_position"], second["queue_position"]) == (0, 1)
@@ -72,7 +72,7 @@ async def test_states_run_through_as_documented(start, client):
 
 
 async def test_the_status_stream_tells_the_same(start, client):
-    sandbox = await start(delays=Delays(queue=0.1, run=0.1))
+    sandbox = await start(delays=Delays(queue=1, run=1))
     handle = (await submit(client, sandbox, image_url=f"{sandbox.url}/none")).json()
     words = []
     async with client.stream("GET", f"{handle['status_url']}/stream", headers=KEY) as stream:

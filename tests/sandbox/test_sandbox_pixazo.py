@@ -53,11 +53,11 @@ async def test_submit_status_and_result_are_as_on_the_page(sandbox, client, inpu
 
 
 async def test_states_run_through_as_documented(start, client):
-    sandbox = await start(delays=Delays(queue=0.25, run=0.25))
+    sandbox = await start(delays=Delays(queue=1, run=1))
     reply = await client.post(
         f"{sandbox.roots.pixazo}/upscaler/v1/upscale", headers=KEY, json={"image": f"{sandbox.url}/none"}
     )
-    assert reply.headers["retry-after"] == "1"
+    assert reply.headers["retry-after"] == "2"
     seen = []
     while not seen or seen[-1] not in ("COMPLETED", "ERROR", "FAILED"):
         status = (await client.get(reply.json()["polling_url"], headers=KEY)).json()
