@@ -104,10 +104,7 @@ class Storage:
         return fal_errors.plain("Invalid or expired token", status=401)
 
     async def _upload(self, call: Call) -> Reply:
-        refusal = self._unauthorized(call.request)
-        if refusal:
-            return refusal
-        file = self._new(call.request, call.request.content_type)
+        file = self._new_by_token(call.request)
         if isinstance(file, Reply):
             return file
         reply = await self._receive(call, file, file.path)
@@ -117,10 +114,7 @@ class Storage:
         return as_json({"access_url": self._link(file)})
 
     async def _begin(self, call: Call) -> Reply:
-        refusal = self._unauthorized(call.request)
-        if refusal:
-            return refusal
-        file = self._new(call.request, call.request.content_type)
+        file = self._new_by_token(call.request)
         if isinstance(file, Reply):
             return file
         file.upload_id = secrets.token_urlsafe(16)
@@ -203,6 +197,9 @@ class Storage:
             return fal_errors.plain("The file is too large", status=413)
         call.recorded.length = written.size
         return written
+
+    def _new_by_token(self, request: web.Request) -> Stored | Reply:
+        return self._unauthorized(request) or self._new(request, request.content_type)
 
     def _new(self, request: web.Request, content_type: str, *, name: str | None = None) -> Stored | Reply:
         life = _lifetime(request)
