@@ -176,3 +176,9 @@ class SubmissionUnknown(RemoteUpscaleError):
     """The submit was sent, but no answer says whether the provider took it; it may be charged."""
 
     kind = Kind.SUBMISSION_UNKNOWN
+
+
+class StoreFailed(RemoteUpscaleError):
+    """The result store cannot be used."""
+
+    kind = Kind.INVALID_PARAMETER

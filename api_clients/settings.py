@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
 
 from .errors import InvalidParameter
+from .prices import Price
+from .settings_file import (
+    read_at_once,
+    read_budget,
+    read_dollars,
+    read_limits,
+    read_prices,
+    read_settings_file,
+)
 
 PRODUCT = "remote-upscale"
 
@@ -72,17 +80,19 @@ class TimeLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class SizeLimits:
-    """What a provider may hand back before we refuse it.
+    """What a provider may hand back before we refuse it, and what we keep.
 
     Attributes:
         result_bytes: largest result file.
         reply_bytes: largest reply to an API call; results sent inline (``sync_mode``) count too.
         pixels: most pixels of a picture, or of one frame, that will be decoded.
+        store_bytes: what stored results may take together; beyond that the longest unused are removed.
     """
 
     result_bytes: int = 20 * 1024**3
     reply_bytes: int = 512 * 1024**2
     pixels: int = 600_000_000
+    store_bytes: int = 20 * 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +104,13 @@ class Settings:
         keys: API key of each provider that has one, by provider name.
         hosting: ``auto``, ``fal``, ``object-store`` or ``url``.
         bucket_url: object store for inputs, such as ``s3://bucket/prefix``.
+        ledger_url: database of the ledger, which may hold a password; ``None`` is a file in ``home``.
+        results_url: object store for results, like ``bucket_url``; ``None`` is a folder in ``home``.
+        budget: most US dollars to spend in a calendar month; ``None`` is without limit.
+        unpriced: ids of models that may be used under a budget although nobody knows what they cost.
+        prices: prices that the user gave, by model id.
         sandbox: answer every provider by the embedded sandbox.
-        at_once: most jobs in flight at each provider.
+        at_once: most jobs in flight with each key, over all processes that share the ledger.
         poll_floor: seconds between two status requests of one job, at least.
     """
 
@@ -104,6 +119,11 @@ class Settings:
     keys: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
     hosting: str = "auto"
     bucket_url: str | None = None
+    ledger_url: Secret | None = None
+    results_url: str | None = None
+    budget: Decimal | None = None
+    unpriced: frozenset[str] = frozenset()
+    prices: Mapping[str, Price] = field(default_factory=dict[str, Price])
     sandbox: bool = False
     time: TimeLimits = field(default_factory=TimeLimits)
     size: SizeLimits = field(default_factory=SizeLimits)
@@ -134,9 +154,18 @@ class Settings:
             },
             hosting=_hosting(env.get("REMOTE_UPSCALE_HOSTING") or "auto"),
             bucket_url=env.get("REMOTE_UPSCALE_BUCKET_URL") or None,
+            ledger_url=Secret(ledger) if (ledger := env.get("REMOTE_UPSCALE_LEDGER_URL")) else None,
+            results_url=env.get("REMOTE_UPSCALE_RESULTS_URL") or None,
             sandbox=env.get("REMOTE_UPSCALE_SANDBOX", "").strip() not in ("", "0"),
         )
-        return _with_file(settings, settings.home / "settings.toml")
+        settings = _with_file(settings, read_settings_file(settings.home / "settings.toml"))
+        cap = env.get("REMOTE_UPSCALE_BUDGET_USD", "").strip()
+        return replace(settings, budget=read_dollars("REMOTE_UPSCALE_BUDGET_USD", cap)) if cap else settings
+
+    @property
+    def ledger_place(self) -> Path | str:
+        """Where the ledger is: a file, or a database's URL."""
+        return self.ledger_url.reveal() if self.ledger_url else self.home / "ledger.sqlite"
 
     def in_sandbox(self, roots: Roots) -> Settings:
         """The same, with every provider and the hosting of inputs answered by the sandbox at ``roots``."""
@@ -192,37 +221,18 @@ def _hosting(way: str) -> str:
     return way
 
 
-def _with_file(settings: Settings, path: Path) -> Settings:
-    """Apply ``settings.toml``: ``at_once`` and the tables ``[time]`` (seconds) and ``[size]``."""
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return settings
-    except (OSError, ValueError) as error:
-        raise InvalidParameter(f"{path} cannot be read: {error}.") from None
-    time = _override(settings.time, table.pop("time", {}), path)
-    size = _override(settings.size, table.pop("size", {}), path)
-    at_once = table.pop("at_once", settings.at_once)
-    if table or type(at_once) is not int or at_once < 1:
-        wrong = next(iter(table), "at_once")
-        raise InvalidParameter(f"{path}: {wrong} is not a setting, or its value is not usable.")
-    return replace(settings, time=time, size=size, at_once=at_once)
-
-
-_L = TypeVar("_L", TimeLimits, SizeLimits)
-
-
-def _override(limits: _L, table: object, path: Path) -> _L:
-    known = {spec.name for spec in fields(limits)}
-    if not isinstance(table, dict):
-        raise InvalidParameter(
-            f"{path}: time and size are tables; write [time] or [size] on a line of its own."
-        )
-    values = cast("dict[str, Any]", table)
-    for name, value in values.items():
-        if name not in known:
-            raise InvalidParameter(f"{path}: {name} is not one of {', '.join(sorted(known))}.")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-            raise InvalidParameter(f"{path}: {name} must be a number above 0.")
-    whole = isinstance(limits, SizeLimits)  # bytes and pixels
-    return replace(limits, **{name: int(value) if whole else value for name, value in values.items()})
+def _with_file(settings: Settings, table: dict[str, Any]) -> Settings:
+    """Apply the contents of ``settings.toml``."""
+    budget, unpriced = read_budget(table.pop("budget", {}))
+    settings = replace(
+        settings,
+        time=read_limits(settings.time, "time", table.pop("time", {})),
+        size=read_limits(settings.size, "size", table.pop("size", {})),
+        at_once=read_at_once(table.pop("at_once", settings.at_once)),
+        prices=read_prices(table.pop("prices", {})),
+        budget=budget,
+        unpriced=unpriced,
+    )
+    if table:
+        raise InvalidParameter(f"settings.toml: {next(iter(table))} is not a setting.")
+    return settings

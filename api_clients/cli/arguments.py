@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from ..states import JobState
 
 _EXIT_STATUS = (
     "exit status: 0 every input done; 1 some input failed; 2 unusable arguments or parameters (nothing was "
@@ -37,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(add_parser)
     models = _add(add_parser, "models", "list the models, or show one model's parameters")
     models.add_argument("model", nargs="?", metavar="MODEL", help="show only this one, with its parameters")
-    _add(add_parser, "jobs", "list every job of the ledger, newest first")
+    _add_jobs(add_parser)
     _add(add_parser, "resume", "finish every paid job that is not yet on disk")
     _add(
         add_parser, "check", "tell whether keys, hosting and ledger are in order, and how to fix what is not"
@@ -91,6 +94,50 @@ def _add_run(add_parser: _Add) -> None:
         action="store_true",
         help="pay again even if the result of the same content and parameters is there",
     )
+
+
+def _add_jobs(add_parser: _Add) -> None:
+    jobs = _add(add_parser, "jobs", "list the jobs of the ledger, newest first")
+    states = [state.value for state in JobState]
+    jobs.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        choices=states,
+        metavar="STATE",
+        help=f"only those in this state; may be given more than once: {', '.join(states)}",
+    )
+    jobs.add_argument("--model", metavar="MODEL", help="only those of this model")
+    jobs.add_argument(
+        "--since", type=_day, metavar="YYYY-MM-DD", help="only those made on this day (UTC) or later"
+    )
+    instead = jobs.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--csv",
+        type=_month,
+        metavar="YYYY-MM",
+        help="instead, export what was spent in a month (UTC) as CSV",
+    )
+    instead.add_argument(
+        "--prune",
+        action="store_true",
+        help="instead, remove finished jobs of more than 90 days ago, and stored results that nothing needs",
+    )
+
+
+def _day(text: str) -> datetime:
+    return _date(text, "%Y-%m-%d", "a day is written as 2026-03-31")
+
+
+def _month(text: str) -> datetime:
+    return _date(text, "%Y-%m", "a month is written as 2026-03")
+
+
+def _date(text: str, form: str, advice: str) -> datetime:
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError(advice) from None
 
 
 def _port(text: str) -> int:

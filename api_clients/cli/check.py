@@ -18,15 +18,16 @@ from ..errors import BadResponse, RemoteUpscaleError
 from ..files.segments import Segments
 from ..hosting import Hosting, require_hosting
 from ..http import Http
-from ..ledger import Ledger
+from ..ledger import Ledger, month_start
 from ..protocol import Provider
 from ..registry import MODELS, PROVIDERS
+from ..results import Results
 from ..sandbox import Sandbox
 from ..settings import Settings
 from ..text import clean
 from . import exits
 from .interrupts import run_until_stopped
-from .output import Printer, tell
+from .output import Printer, in_words, tell
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,11 @@ async def _check(settings: Settings, printer: Printer) -> int:
             found.append(finding)
             _show(printer, finding)
     usable = {finding.check for finding in found if finding.ok}
-    return exits.DONE if {"ledger", "hosting"} <= usable and usable & set(PROVIDERS) else exits.NOT_SET_UP
+    return (
+        exits.DONE
+        if {"ledger", "results", "hosting"} <= usable and usable & set(PROVIDERS)
+        else exits.NOT_SET_UP
+    )
 
 
 def _show(printer: Printer, finding: _Finding) -> None:
@@ -79,18 +84,35 @@ async def _findings(settings: Settings, http: Http) -> AsyncIterator[_Finding]:
     else:
         yield _Finding("sandbox", ok=True, detail="Off: jobs go to the real providers.")
     yield await asyncio.to_thread(_ledger, settings)
+    yield await _results(settings)
     for provider in PROVIDERS.values():
         yield await _key(provider, settings, http)
     yield await _hosting(settings, http)
 
 
 def _ledger(settings: Settings) -> _Finding:
-    path = settings.home / "ledger.sqlite"
     try:
-        Ledger.open(path).close()
+        ledger = Ledger(settings.ledger_place)
+        try:
+            spent = ledger.spent(month_start())
+        finally:
+            ledger.close()
     except RemoteUpscaleError as error:
         return _Finding("ledger", ok=False, detail=error.message, hint=error.hint)
-    return _Finding("ledger", ok=True, detail=f"{path} can be written.")
+    cap = "no budget is set" if settings.budget is None else f"the budget is ${settings.budget:f}"
+    title = ledger.database.title
+    return _Finding(
+        "ledger", ok=True, detail=f"{title} can be written. This month: {in_words(spent)} spent; {cap}."
+    )
+
+
+async def _results(settings: Settings) -> _Finding:
+    try:
+        results = Results(settings.results_url, settings.home / "results", settings.time)
+        await results.check()
+    except RemoteUpscaleError as error:
+        return _Finding("results", ok=False, detail=error.message, hint=error.hint)
+    return _Finding("results", ok=True, detail=f"{results.place} can be written and read.")
 
 
 async def _key(kind: type[Provider], settings: Settings, http: Http) -> _Finding:

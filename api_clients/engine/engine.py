@@ -6,45 +6,37 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Self
 from weakref import WeakValueDictionary
 
-from ..errors import HostingFailed, InvalidInput, NotFound, RemoteUpscaleError
-from ..files.place import check_place
-from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo, check_input, probe
+from ..errors import InvalidInput, RemoteUpscaleError
+from ..files.content import content_digest
+from ..files.probe import ImageInfo, check_input, probe
 from ..files.segments import Segments
 from ..files.strip import without_metadata
 from ..hosting import Hosting, check_public_url, require_hosting
 from ..http import Http
 from ..ledger import JobRow, Ledger
 from ..models import Model
-from ..protocol import Provider, Queued
+from ..protocol import Provider
 from ..registry import MODELS, PROVIDERS, find_model
+from ..results import Results
 from ..sandbox import Sandbox
 from ..settings import Settings
 from ..sizes import Expected
 from .channel import Channel, require_key
-from .fetching import Fetched, Fetcher, Wanted
-from .job import Job, OnProgress, Outcome, Plan, Stage
-from .reuse import find_reusable, identity, take_reusable
-from .submitting import submit
+from .earlier import Earlier
+from .fetching import Fetcher, Wanted
+from .finding import Finder
+from .identity import identity
+from .job import Job, OnProgress, Outcome, Plan
+from .order import Errand, Order
+from .ordering import Ordering
+from .recovery import Recovery
 from .tracker import Tracker
+from .vault import Vault
 from .work import Work
-
-
-@dataclass(frozen=True)
-class _Order:
-    """A job that was checked. ``segments`` is what will be uploaded, ``None`` where the input is a URL."""
-
-    job: Job
-    plan: Plan
-    segments: Segments | None
-    digest: str
-    identity: str
-    tracker: Tracker
 
 
 class Engine:
@@ -75,13 +67,24 @@ class Engine:
             if self.settings.sandbox:
                 sandbox = await stack.enter_async_context(Sandbox(self._models.values()))
                 self.settings = self.settings.in_sandbox(sandbox.roots)
-            self.ledger = await asyncio.to_thread(Ledger.open, self.settings.home / "ledger.sqlite")
+            self._check_named()
+            results = Results(self.settings.results_url, self.settings.home / "results", self.settings.time)
+            self.ledger = await asyncio.to_thread(Ledger, self.settings.ledger_place)
             stack.callback(self.ledger.close)
             self._http = await stack.enter_async_context(Http(self.settings))
-            self._hosting = Hosting(self.settings, self._http)
             self._fetcher = Fetcher(self.settings, self._http)
+            self._vault = Vault(results, self.ledger, self.settings.size.store_bytes)
+            self._recovery = Recovery(self.ledger, self._vault, self._work)
+            self._earlier = Earlier(self.ledger, self._recovery, Finder(), sandbox=self.settings.sandbox)
+            hosting = Hosting(self.settings, self._http)
+            self._ordering = Ordering(self.settings, self.ledger, hosting, self._recovery, self._work)
             self._stack = stack.pop_all()
         return self
+
+    def _check_named(self) -> None:
+        """A model that is misspelt in the settings would be priced, or let pass, by nobody."""
+        for name in [*self.settings.prices, *self.settings.unpriced]:
+            find_model(name, self._models)
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._stack.aclose()
@@ -102,7 +105,8 @@ class Engine:
             check_input(info, job.model)
             expected = job.model.sizing.expect(values, (info.width, info.height))
             self._check_fits(expected)
-        cost = job.model.price.estimate(values, expected.size if expected else None)
+        price = self.settings.prices.get(job.model.id, job.model.price)
+        cost = price.estimate(values, expected.size if expected else None)
         return Plan(values=values, input=info, expected=expected, cost=cost)
 
     def _check_fits(self, expected: Expected) -> None:
@@ -125,7 +129,7 @@ class Engine:
             require_hosting(self.settings)
 
     async def run(self, job: Job, on_progress: OnProgress | None = None) -> Outcome:
-        """Run one job to its checked result.
+        """Run one job to its checked result, or take the result that is there already.
 
         Raises:
             RemoteUpscaleError: it could not be done; what is paid for stays in the ledger.
@@ -134,114 +138,86 @@ class Engine:
         async with self._slots[job.model.provider]:
             order = await self._open(job, Tracker(on_progress))
             if not job.reuse or order.segments is None:
-                self.ready(job)
-                return await self._run_new(order)
+                return await self._order(order)
             # Twins wait for each other: the second one finds what the first one paid for.
             async with self._twins.setdefault(order.identity, asyncio.Lock()):
-                sandbox = self.settings.sandbox
-                row = await asyncio.to_thread(find_reusable, self.ledger, order.identity, sandbox=sandbox)
-                if row is not None:
-                    await asyncio.to_thread(take_reusable, row, job.destination)
-                    return _reused(job, row, order.tracker)
-                self.ready(job)
-                return await self._run_new(order)
+                return await self._answer(order)
+
+    async def _answer(self, order: Order) -> Outcome:
+        while True:
+            outcome = await self._earlier.answer(order.identity, order.errand)
+            if outcome is not None:
+                return outcome
+            self.ready(order.errand.job)
+            row = await self._ordering.enter(order, alone=True)
+            if row is not None:  # else another process was first
+                return await self._ordering.carry_out(order, row)
+
+    async def _order(self, order: Order) -> Outcome:
+        self.ready(order.errand.job)
+        row = await self._ordering.enter(order, alone=False)
+        assert row is not None  # it was not to be alone
+        return await self._ordering.carry_out(order, row)
 
     async def resume(self, row: JobRow, on_progress: OnProgress | None = None) -> Outcome:
-        """Take up a job that the provider has and fetch its result to where it was meant to go.
+        """Take up a job that was left behind and bring its result to where it was meant to go.
 
         Raises:
             RemoteUpscaleError: it could not be had, or another process is at it.
         """
-        tracker = Tracker(on_progress)
         model = find_model(row.model, self._models)
         job = Job(
             model=model, parameters=row.parameters, source=row.source, destination=Path(row.destination)
         )
-        work = self._work(row.id, job, await self._wanted_again(row, model), tracker, resumed=True)
-        provider = work.channel.provider
-        handle = row.handle
-        if handle is None or provider.under_root(handle.status_url) is None:  # the root has moved
-            handle = provider.handle(model, row.request_id or "")
-        if not await asyncio.to_thread(self.ledger.claim, row.id):
-            raise NotFound("Another process is at this job already.", request_id=row.request_id)
-        fetched = await work.see_through(handle, Queued(), hint=0.0)
-        return _outcome(job, work, fetched, request_id=row.request_id, cost=row.cost)
+        errand = Errand(job, await self._wanted_again(row, model), Tracker(on_progress))
+        return await self._recovery.take_up(row, errand)
 
-    def _work(self, row: str, job: Job, wanted: Wanted, tracker: Tracker, *, resumed: bool = False) -> Work:
-        provider = self._providers[job.model.provider](self.settings.roots)
+    def _work(self, row: str, errand: Errand, *, resumed: bool = False, delivered: bool = False) -> Work:
+        model = errand.job.model
+        provider = self._providers[model.provider](self.settings.roots)
         return Work(
             row=row,
-            model=job.model,
+            model=model,
             channel=Channel(provider, self.settings, self._http),
-            wanted=wanted,
-            tracker=tracker,
+            wanted=errand.wanted,
+            tracker=errand.tracker,
             ledger=self.ledger,
             fetcher=self._fetcher,
+            vault=self._vault,
             resumed=resumed,
+            delivered=delivered,
         )
 
-    async def _open(self, job: Job, tracker: Tracker) -> _Order:
+    async def _open(self, job: Job, tracker: Tracker) -> Order:
         plan = await self.plan(job)
+        segments = None
         if isinstance(job.source, str) or plan.input is None:
-            segments, digest = None, hashlib.sha256(str(job.source).encode()).hexdigest()
+            file = content = hashlib.sha256(str(job.source).encode()).hexdigest()
         else:
             segments = await asyncio.to_thread(without_metadata, job.source, plan.input.format)
-            digest = await asyncio.to_thread(segments.sha256)
+            file = await asyncio.to_thread(segments.sha256)
+            content = job.content or file
+            if job.content is None and isinstance(plan.input, ImageInfo):
+                content = await asyncio.to_thread(self._content, segments, plan.input.format, file)
         root = self._providers[job.model.provider](self.settings.roots).root
-        same = identity(job.model, digest, plan.values, "sandbox" if self.settings.sandbox else root)
-        return _Order(job, plan, segments, digest, same, tracker)
-
-    async def _run_new(self, order: _Order) -> Outcome:
-        job, plan = order.job, order.plan
-        await asyncio.to_thread(check_place, job.destination)
-        row = await asyncio.to_thread(
-            self.ledger.prepare,
-            model=job.model.id,
-            digest=order.digest,
-            identity=order.identity,
-            parameters=plan.values,
-            source=job.source if isinstance(job.source, str) else str(job.source.absolute()),
-            destination=str(job.destination.absolute()),
-            sandbox=self.settings.sandbox,
-            cost=plan.cost,
+        return Order(
+            errand=Errand(job, Wanted(job.destination, job.model.media, plan.expected), tracker),
+            plan=plan,
+            segments=segments,
+            file=file,
+            content=content,
+            identity=identity(job.model, content, plan.values, "sandbox" if self.settings.sandbox else root),
+            root=root,
         )
-        try:
-            url = await self._host(order)
-        except BaseException:
-            # Nothing was sent, so there is nothing to keep; also when it was cancelled.
-            await asyncio.to_thread(self.ledger.abandon, row)
-            raise
-        work = self._work(row, job, Wanted(job.destination, job.model.media, plan.expected), order.tracker)
-        order.tracker.tell(Stage.QUEUED)
-        request = work.channel.provider.submit(job.model, plan.values, url)
-        submitted, hint = await submit(work, request)
-        fetched = await work.see_through(submitted.handle, submitted.state, hint)
-        request_id = submitted.handle.request_id if submitted.handle else None
-        had_alpha = isinstance(plan.input, ImageInfo) and plan.input.alpha
-        return _outcome(job, work, fetched, request_id=request_id, cost=plan.cost, had_alpha=had_alpha)
 
-    async def _host(self, order: _Order) -> str:
-        """Where the provider can fetch the input."""
-        if order.segments is None or order.plan.input is None:
-            return str(order.job.source)
-        limits = self.settings.time
-        order.tracker.tell(Stage.HOSTING, fraction=0.0)
-        try:
-            async with asyncio.timeout(limits.transfer):
-                hosted = await self._hosting.host(
-                    order.segments,
-                    name_suffix=SUFFIXES[order.plan.input.format],
-                    media_type=MEDIA_TYPES[order.plan.input.format],
-                    digest=order.digest,
-                    valid_for=limits.queue + limits.run,
-                    progress=lambda done, total: order.tracker.transfer(Stage.HOSTING, done, total),
-                )
-        except TimeoutError:
-            raise HostingFailed(
-                f"The input was not uploaded after {limits.transfer:g} s.",
-                hint="Raise `transfer` under [time] in settings.toml; nothing was charged.",
-            ) from None
-        return hosted.url
+    def _content(self, segments: Segments, format_: str, file: str) -> str:
+        """The digest of what a file shows; each file is decoded only once."""
+        content = self.ledger.stored.content(file)
+        if content is None:
+            content = content_digest(segments, format_, max_pixels=int(self.settings.size.pixels))
+            if content != file:
+                self.ledger.stored.remember_content(file, content)
+        return content
 
     async def _wanted_again(self, row: JobRow, model: Model) -> Wanted:
         """What a resumed job's result has to be; its size can be judged only while the input is there."""
@@ -250,49 +226,3 @@ class Engine:
             info = await asyncio.to_thread(probe, Path(row.source))
             expected = model.sizing.expect(model.effective(row.parameters), (info.width, info.height))
         return Wanted(Path(row.destination), model.media, expected)
-
-
-def _outcome(
-    job: Job,
-    work: Work,
-    fetched: Fetched,
-    *,
-    request_id: str | None,
-    cost: Decimal | None,
-    had_alpha: bool = False,
-) -> Outcome:
-    size = (fetched.info.width, fetched.info.height)
-    expected = work.wanted.expected
-    notes: tuple[str, ...] = ()
-    if had_alpha and isinstance(fetched.info, ImageInfo) and not fetched.info.alpha:
-        notes += ("The input has alpha, the result has none.",)
-    if expected is not None and expected.exact and expected.size != size:
-        notes += (
-            f"The result is {size[0]}×{size[1]}; {expected.width}×{expected.height} was to be expected.",
-        )
-    return Outcome(
-        job=job,
-        path=job.destination,
-        request_id=request_id,
-        cost=cost,
-        seconds=work.tracker.elapsed,
-        reused=False,
-        sandbox=work.channel.settings.sandbox,
-        width=size[0],
-        height=size[1],
-        notes=notes,
-    )
-
-
-def _reused(job: Job, row: JobRow, tracker: Tracker) -> Outcome:
-    return Outcome(
-        job=job,
-        path=job.destination,
-        request_id=row.request_id,
-        cost=Decimal(0),
-        seconds=tracker.elapsed,
-        reused=True,
-        sandbox=row.sandbox,
-        width=row.width or 0,
-        height=row.height or 0,
-    )

@@ -1,14 +1,15 @@
-"""From a finished job to a checked file in its place."""
+"""From a finished job to a checked file beside its place."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadResponse, ResultLost, TimedOut
-from ..files.place import discard, move_into_place, partial_path
+from ..files.place import discard, partial_path
 from ..files.probe import Info
 from ..files.segments import Segments
 from ..files.verify import verify_result
@@ -39,8 +40,9 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A result in its place."""
+    """A result that was checked. ``file`` is a hidden one beside the result's place."""
 
+    file: Path
     info: Info
     sha256: str
 
@@ -52,10 +54,11 @@ class Fetcher:
         self._settings = settings
         self._http = http
 
-    async def fetch(
+    @asynccontextmanager
+    async def fetched(
         self, output: Output, fresh: FreshLink | None, wanted: Wanted, tracker: Tracker
-    ) -> Fetched:
-        """Fetch, check and place a finished job's result.
+    ) -> AsyncGenerator[Fetched]:
+        """A finished job's result, checked, to be moved into its place; else it is gone afterwards.
 
         Args:
             output: where it is.
@@ -65,33 +68,37 @@ class Fetcher:
 
         Raises:
             ResultLost: its link is dead and the provider gives no other.
-            RemoteUpscaleError: it cannot be had now, or is not what was asked for; nothing is left behind.
+            RemoteUpscaleError: it cannot be had now, or is not what was asked for.
         """
         tracker.tell(Stage.FETCHING, fraction=0.0)
+        file = await asyncio.to_thread(partial_path, wanted.destination)
+        try:
+            info = await self._bring(output, fresh, file, wanted, tracker)
+            yield Fetched(file, info, await asyncio.to_thread(Segments.whole(file).sha256))
+        finally:
+            await asyncio.to_thread(discard, file)
+
+    async def _bring(
+        self, output: Output, fresh: FreshLink | None, file: Path, wanted: Wanted, tracker: Tracker
+    ) -> Info:
         for tried in range(FRESH_LINKS if fresh else 0):
             try:
-                return await self._bring(output, wanted, tracker)
+                return await self._in_time(output, file, wanted, tracker)
             except ResultLost:
                 assert fresh is not None
                 await asyncio.sleep(self._settings.poll_floor * 2**tried)
                 output = await fresh()
-        return await self._bring(output, wanted, tracker)
+        return await self._in_time(output, file, wanted, tracker)
 
-    async def _bring(self, output: Output, wanted: Wanted, tracker: Tracker) -> Fetched:
-        partial = await asyncio.to_thread(partial_path, wanted.destination)
+    async def _in_time(self, output: Output, file: Path, wanted: Wanted, tracker: Tracker) -> Info:
         try:
             async with asyncio.timeout(self._settings.time.transfer):
-                info = await self._whole(output, partial, wanted, tracker)
-            sha256 = await asyncio.to_thread(Segments.whole(partial).sha256)
-            await asyncio.to_thread(move_into_place, partial, wanted.destination)
+                return await self._whole(output, file, wanted, tracker)
         except TimeoutError:
             raise TimedOut(
                 f"The result was not here after {self._settings.time.transfer:g} s.",
                 hint="It is paid for: `remote-upscale resume` fetches it.",
             ) from None
-        finally:
-            await asyncio.to_thread(discard, partial)
-        return Fetched(info, sha256)
 
     async def _whole(self, output: Output, file: Path, wanted: Wanted, tracker: Tracker) -> Info:
         """Download until the file is whole and what was asked for; a broken download goes on where it was."""

@@ -23,7 +23,9 @@ class Job:
         parameters: as the user gave them; the engine checks them.
         source: a file, or the text of a public URL that is passed on as it is.
         destination: the result's file; an existing one is replaced once the new one is whole.
-        reuse: take an earlier result of the same content and parameters instead of paying again.
+        reuse: take an earlier result of the same content and parameters, or join a job that is under way for
+            it, instead of paying again.
+        content: digest of what the source shows, where the caller knows it better than the file tells.
     """
 
     model: Model
@@ -31,6 +33,7 @@ class Job:
     source: Path | str
     destination: Path
     reuse: bool = True
+    content: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

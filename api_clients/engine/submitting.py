@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import random
 
 from ..errors import RemoteUpscaleError, SubmissionUnknown
 from ..http.retry import retrying
+from ..ledger import bare
 from ..models import Model
 from ..protocol import Request, Submitted, submission_unknown
 from .cancelling import give_up
 from .channel import Channel
+from .job import Stage
 from .work import Work
 
+_LOOKS_EVERY = 0.3
+"""Seconds between two looks whether there is a place."""
 
-async def submit(work: Work, request: Request) -> tuple[Submitted, float | None]:
+
+async def submit(work: Work, request: Request, link: str) -> tuple[Submitted, float | None]:
     """Submit a prepared job and record what became of it.
+
+    Args:
+        work: the job.
+        request: what to send.
+        link: where the provider finds the input.
 
     Returns:
         What the provider said, and the seconds its ``Retry-After`` asked to wait, if any.
@@ -24,7 +36,7 @@ async def submit(work: Work, request: Request) -> tuple[Submitted, float | None]
         RemoteUpscaleError: the provider refused it; nothing was accepted.
         CancelledError: once what became of it is recorded; an accepted job is cancelled at the provider.
     """
-    await asyncio.to_thread(work.ledger.submitting, work.row)
+    await _take_place(work, hashlib.sha256(str(bare(link)).encode()).hexdigest())
     sending = asyncio.ensure_future(_send_and_record(work, request))
     try:
         return await asyncio.shield(sending)
@@ -33,17 +45,35 @@ async def submit(work: Work, request: Request) -> tuple[Submitted, float | None]
         raise
 
 
+async def _take_place(work: Work, link: str) -> None:
+    """Wait until there are fewer jobs of this key at the provider than are allowed, over all processes."""
+    most = work.channel.settings.at_once
+    while True:
+        asking = asyncio.ensure_future(
+            asyncio.to_thread(work.ledger.submitting, work.row, link=link, most=most)
+        )
+        try:
+            if await asyncio.shield(asking):
+                return
+            work.tracker.tell(Stage.QUEUED, note=f"{most} jobs are under way with this key already")
+            await asyncio.sleep(_LOOKS_EVERY * random.uniform(0.5, 1.5))  # noqa: S311 (no secret)
+        except asyncio.CancelledError:
+            await asyncio.wait([asking])
+            await asyncio.to_thread(work.ledger.retract, work.row)
+            raise
+
+
 async def _send_and_record(work: Work, request: Request) -> tuple[Submitted, float | None]:
     try:
         submitted, hint = await _send(work.channel, work.model, request)
     except SubmissionUnknown as error:
-        await asyncio.to_thread(work.ledger.unknown, work.row, error)
+        await work.record(work.ledger.unknown, None, error)
         raise
     except RemoteUpscaleError as error:
-        await asyncio.to_thread(work.ledger.failed, work.row, error)
+        await work.record(work.ledger.failed, None, error)
         raise
     if submitted.handle is not None:
-        await asyncio.to_thread(work.ledger.submitted, work.row, submitted.handle)
+        await work.record(work.ledger.submitted, submitted.handle, submitted.handle)
     return submitted, hint
 
 
@@ -70,7 +100,7 @@ async def _cancelled_while_sending(
         await asyncio.wait([sending])
     if sending.cancelled():
         gone = submission_unknown(work.channel.provider.title, "interrupted before it answered")
-        await asyncio.to_thread(work.ledger.unknown, work.row, gone)
+        await work.record(work.ledger.unknown, None, gone)
         return
     if isinstance(sending.exception(), RemoteUpscaleError):
         return  # it is on record already

@@ -1,6 +1,9 @@
 """The record of every job: written before anything is sent, so that a crash never loses a paid one."""
 
-from .rows import JobRow, JobState
-from .store import Ledger, LedgerMisuse
+from ..states import JobState
+from .database import LedgerMisuse
+from .rows import Intent, JobRow
+from .spending import Budget, month_start
+from .store import Ledger, bare
 
-__all__ = ["JobRow", "JobState", "Ledger", "LedgerMisuse"]
+__all__ = ["Budget", "Intent", "JobRow", "JobState", "Ledger", "LedgerMisuse", "bare", "month_start"]

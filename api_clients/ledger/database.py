@@ -1,38 +1,148 @@
-"""Opening the ledger's database."""
+"""Opening the ledger's database, and its transactions."""
 
 from __future__ import annotations
 
 import os
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, insert, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import InvalidParameter
-from .schema import SCHEMA, meta, metadata
+from ..text import clean
+from .migration import bring_up_to_date
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+_DRIVER = "postgresql+psycopg"
+_LOCK = 0x7570_7363_616C_65  # any number of ours
+_CONNECT_SECONDS = 10
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A machine that lost its power is noticed after a minute, by either side."""
 
 
-def connect(path: Path, patience: float) -> Engine:
-    """An engine on the SQLite file, with the tables in place and shown to be writable.
+class LedgerMisuse(AssertionError):
+    """A job was moved to a state that it cannot come to from where it is: a mistake in the program."""
+
+
+class Database:
+    """The ledger's database. Transactions are short, and on disk before they end.
 
     Args:
-        path: the file; it and its folder are made if missing, for this user alone.
-        patience: seconds to wait for another process's transaction.
+        place: the SQLite file, or the SQLAlchemy URL of an SQLite file or a PostgreSQL database.
+        patience: seconds to wait for other processes that are writing, or for a server that is restarting.
+
+    Attributes:
+        title: what to call it to people, without a password.
+        file: the SQLite file; ``None`` for a server.
+        engine: SQLAlchemy's.
 
     Raises:
-        InvalidParameter: a newer release made the ledger.
-        OSError, SQLAlchemyError, ValueError: it cannot be used.
+        InvalidParameter: it cannot be read or written, or a newer release made it.
     """
-    _make_private(path)
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": patience})
-    event.listen(engine, "connect", _prepare_connection)
+
+    def __init__(self, place: Path | str, *, patience: float = 30.0) -> None:
+        url = _url(place)
+        self.file = Path(url.database or "") if url.get_backend_name() == SQLITE else None
+        self.title = str(self.file or url.render_as_string(hide_password=True))
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._closed = False
+        with self.usable():
+            self.engine = _sqlite(self.file, patience) if self.file else _postgresql(url, patience)
+        try:
+            with self.transaction(exclusive=True) as connection:
+                bring_up_to_date(connection, self.title)
+        except BaseException:
+            self.engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            self._closed = True
+            self.engine.dispose()
+
+    @contextmanager
+    def transaction(self, *, exclusive: bool = False, reading: bool = False) -> Generator[Connection]:
+        """One transaction, of one thread at a time.
+
+        Args:
+            exclusive: no other process is in an exclusive transaction meanwhile.
+            reading: nothing will be written.
+        """
+        with self._lock, self.usable():
+            if self._closed:
+                raise LedgerMisuse("The ledger is closed.")
+            with self._connect(reading=reading) as connection, connection.begin():
+                if exclusive and self.file is None:  # SQLite has one writer at a time anyway
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+                yield connection
+
+    def _connect(self, *, reading: bool) -> Connection:
+        """A connection that works; a server that is just restarting is waited for."""
+        until = time.monotonic() + (0 if self.file else self._patience)
+        while True:
+            try:
+                return self.engine.connect().execution_options(reading=reading)
+            except DBAPIError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(min(1.0, self._patience / 10))
+
+    @contextmanager
+    def usable(self) -> Generator[None]:
+        """Turn what a database or a disk can do to us into one clear error."""
+        try:
+            yield
+        except (SQLAlchemyError, OSError, ValueError) as error:
+            cause = getattr(error, "orig", None) or error
+            if isinstance(cause, OSError):
+                cause = cause.strerror or cause
+            raise InvalidParameter(
+                f"The job ledger {self.title} cannot be used: {clean(cause)}.", hint=self._advice(str(cause))
+            ) from None
+
+    def _advice(self, cause: str) -> str:
+        if self.file is None:
+            return "Check REMOTE_UPSCALE_LEDGER_URL, and that the server runs and lets this user make tables."
+        if any(word in cause for word in ("not a database", "malformed", "corrupt")):
+            return (
+                f"Move {self.file} away to begin a new one, or set REMOTE_UPSCALE_HOME to another folder. "
+                "What was paid for stands in the providers' own histories."
+            )
+        if "full" in cause or "No space" in cause:
+            return "Free some space, or set REMOTE_UPSCALE_HOME to a folder on another disk."
+        return "Make it writable, or set REMOTE_UPSCALE_HOME to another folder."
+
+
+def _url(place: Path | str) -> URL:
+    if isinstance(place, Path):
+        return URL.create(SQLITE, database=str(place))
     try:
-        _make_tables(engine, path)
-    except BaseException:
-        engine.dispose()
-        raise
+        url = make_url(place)
+        kind = url.get_backend_name()
+    except ArgumentError:
+        kind, url = "", URL.create(SQLITE)
+    if kind == POSTGRESQL:
+        return url if "+" in url.drivername else url.set(drivername=_DRIVER)
+    if kind == SQLITE and url.database and url.database != ":memory:":
+        return url
+    raise InvalidParameter(
+        "REMOTE_UPSCALE_LEDGER_URL is not the address of a database that can hold the job ledger.",
+        hint="Set it to postgresql+psycopg://user:password@host/database, or to sqlite:////path/to/file.",
+    )
+
+
+def _sqlite(file: Path, patience: float) -> Engine:
+    _make_private(file)
+    engine = create_engine(URL.create(SQLITE, database=str(file)), connect_args={"timeout": patience})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -41,46 +151,37 @@ def _make_private(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def _prepare_connection(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: Any, _record: object) -> None:
     """Readers beside a writer, and every commit on disk: a paid job's id must survive a power cut."""
+    connection.isolation_level = None  # transactions are begun below, not by Python's driver
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 
 
-def _make_tables(engine: Engine, path: Path) -> None:
-    """Make what is missing; two processes may do so at the same time."""
-    with engine.begin() as database:
-        database.execute(CreateTable(meta, if_not_exists=True))
-    _check_version(engine, path)
-    with engine.begin() as database:
-        for table in metadata.sorted_tables:
-            database.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                database.execute(CreateIndex(index, if_not_exists=True))
+def _begin_sqlite(connection: Connection) -> None:
+    """Wait for other writers at once: a transaction that turns from reading to writing cannot."""
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _check_version(engine: Engine, path: Path) -> None:
-    """See that the tables are those of this release, by a write, which also shows that writing works."""
-    found = _claim_version(engine)
-    if found != str(SCHEMA):
-        raise InvalidParameter(
-            f"The job ledger {path} is from another release (schema {found[:20]}, this one knows {SCHEMA}).",
-            hint="Update, or set REMOTE_UPSCALE_HOME to another folder.",
-        )
-
-
-def _claim_version(engine: Engine) -> str:
-    """The schema version that the ledger has, writing ours where there is none."""
-    known = {"name": "schema", "value": str(SCHEMA)}
+def _postgresql(url: URL, patience: float) -> Engine:
+    timeouts = f"-c lock_timeout={round(patience * 1000)} -c statement_timeout={round(patience * 2000)}"
+    keepalive = " ".join(f"-c tcp_{name}={value}" for name, value in _KEEPALIVE.items())
     try:
-        with engine.begin() as database:
-            if not database.execute(
-                update(meta).where(meta.c.name == "schema", meta.c.value == str(SCHEMA)).values(known)
-            ).rowcount:
-                database.execute(insert(meta).values(known))
-    except IntegrityError:
-        with engine.begin() as database:  # it has one already: another one, or another process was first
-            return database.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar_one()
-    return str(SCHEMA)
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "application_name": "remote-upscale",
+                "options": f"{timeouts} {keepalive}",
+                **_KEEPALIVE,
+            },
+        )
+    except (ImportError, NoSuchModuleError):
+        raise InvalidParameter(
+            f"The database driver of {url.drivername} is not installed.",
+            hint='Install it: pip install "psycopg[binary]".',
+        ) from None

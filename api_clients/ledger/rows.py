@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from ..protocol import Handle
+from ..states import CHARGED, JobState
 
 
-class JobState(StrEnum):
-    """How far a job has come. Each one says what a crash at that moment leaves to do.
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """A job that is about to be ordered.
 
-    ``PREPARED``: nothing was sent. ``SUBMITTING``: the submit is on its way. ``SUBMITTED``: the provider has
-    it under ``request_id``, so it can be resumed. ``COMPLETED``: the result is on disk. ``FAILED``: it ended
-    without a result. ``CANCELLED``: given up by the user; if it has a ``request_id`` the provider may finish
-    it all the same. ``UNKNOWN``: the submit was sent but never answered, so it may be charged.
+    Attributes:
+        model: the model's id.
+        digest: SHA-256 of the input's content, or of its URL.
+        identity: SHA-256 of all that the result depends on.
+        parameters: as they will be sent.
+        source: the input's path, or its URL.
+        destination: absolute path of the file that the result is for.
+        sandbox: it goes to the sandbox, not to a provider.
+        cost: the estimate in US dollars; ``None`` when unknown.
+        account: stands for the provider's key and address, and tells neither.
     """
 
-    PREPARED = "prepared"
-    SUBMITTING = "submitting"
-    SUBMITTED = "submitted"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNKNOWN = "submission_unknown"
+    model: str
+    digest: str
+    identity: str
+    parameters: Mapping[str, Any]
+    source: str
+    destination: str
+    sandbox: bool
+    cost: Decimal | None
+    account: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +46,20 @@ class JobRow:
     Attributes:
         id: our own id; ids sort by the time of their making.
         model: the model's id.
-        digest: SHA-256 of the input's bytes, or of its URL.
+        digest: SHA-256 of the input's content, or of its URL.
         identity: SHA-256 of all that the result depends on.
         parameters: as sent.
-        source: the input's file name, or its URL without query.
+        source: the input's path, or its URL without query.
         destination: absolute path of the file that the result is for.
         sandbox: it went to the sandbox, not to a provider.
         state: how far it has come.
+        owner: the process that drives it; ``None`` when none does.
+        account: stands for the key that pays for it; ``None`` in rows of earlier releases.
         request_id: the provider's id.
         handle: what is needed to ask the provider about it.
-        cost: the estimate in US dollars; ``None`` when unknown.
-        created: when it was prepared, UTC; likewise ``submitted`` and ``finished``.
+        link: SHA-256 of the link that the provider got for the input, without its query.
+        cost: the estimate in US dollars, 0 once it is certain that nothing was charged; ``None`` if unknown.
+        created: when it was prepared, UTC; likewise ``sent``, ``submitted``, ``stored`` and ``finished``.
         result_path: where the result was put; likewise its digest, length, width and height in pixels.
         error_kind: the kind of the last error; likewise its message.
         note: what else there is to know.
@@ -61,11 +74,16 @@ class JobRow:
     destination: str
     sandbox: bool
     state: JobState
+    owner: str | None
+    account: str | None
     request_id: str | None
     handle: Handle | None
+    link: str | None
     cost: Decimal | None
     created: datetime
+    sent: datetime | None
     submitted: datetime | None
+    stored: datetime | None
     finished: datetime | None
     result_path: str | None
     result_sha256: str | None
@@ -79,4 +97,11 @@ class JobRow:
     @property
     def may_cost(self) -> bool:
         """Whether the provider has it, or may have it. Where not, it certainly cost nothing."""
-        return self.request_id is not None or self.state in (JobState.SUBMITTING, JobState.UNKNOWN)
+        return self.request_id is not None or self.state in CHARGED
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is something to fetch or to deliver."""
+        if self.state is JobState.STORED:
+            return True
+        return self.state in (JobState.SUBMITTED, JobState.CANCELLED) and self.request_id is not None

@@ -1,4 +1,4 @@
-"""The ledger's tables. Plain SQL types only, so that they are the same in every database."""
+"""The ledger's tables as they are now. Plain SQL types only, so that they are the same in every database."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 from ..protocol import Handle
-from .rows import JobState
+from ..states import JobState
 
-SCHEMA = 1
-"""The version of these tables; raised when a later release changes them."""
+REVISION = "v0002"
+"""The last step of ``migrations/versions``, which leads to these tables."""
+
+VERSION_TABLE = "remote_upscale_version"
+"""Where Alembic keeps the step that the tables are at."""
 
 
 class _Time(TypeDecorator[datetime]):
@@ -103,14 +106,6 @@ class _State(TypeDecorator[JobState]):
 
 metadata = MetaData()
 
-meta = Table(
-    "meta",
-    metadata,
-    Column("name", String(40), primary_key=True),
-    Column("value", String(200), nullable=False),
-)
-"""Facts about the ledger itself; ``schema`` is its version."""
-
 jobs = Table(
     "jobs",
     metadata,
@@ -124,11 +119,15 @@ jobs = Table(
     Column("sandbox", Boolean, nullable=False),
     Column("state", _State, nullable=False),
     Column("owner", String(40)),
+    Column("account", String(16)),
     Column("request_id", String(200)),
     Column("handle", _Handle),
+    Column("link", String(64)),
     Column("cost", _Money),
     Column("created", _Time, nullable=False),
+    Column("sent", _Time),
     Column("submitted", _Time),
+    Column("stored", _Time),
     Column("finished", _Time),
     Column("result_path", _Path),
     Column("result_sha256", String(64)),
@@ -140,5 +139,25 @@ jobs = Table(
     Column("note", Text),
     Index("jobs_identity", "identity", "state"),
     Index("jobs_state", "state"),
+    Index("jobs_created", "created"),
 )
-"""One row for each job. ``owner`` is the process that is driving it; empty when none is."""
+"""One row for each job."""
+
+results = Table(
+    "results",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("used", _Time, nullable=False),
+    Index("results_used", "used"),
+)
+"""What is in the result store, and when it was last put there or taken from it."""
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("file", String(64), primary_key=True),
+    Column("content", String(64), nullable=False),
+    Column("seen", _Time, nullable=False),
+)
+"""Digests of the bytes of inputs, with those of what they show, so that each is decoded only once."""

@@ -3,121 +3,124 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
-from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, delete, insert, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from ..errors import InvalidParameter, Kind, RemoteUpscaleError
+from ..errors import InvalidParameter, RemoteUpscaleError
 from ..protocol import Handle
+from ..states import UNDER_WAY, JobState
 from ..text import clean
 from ..urls import split
-from .database import connect
-from .owners import Owner, alive
-from .rows import JobRow, JobState
+from .database import Database, LedgerMisuse
+from .history import History, row_of
+from .owners import FileMarks, ServerMarks
+from .rows import Intent, JobRow
 from .schema import jobs
+from .spending import Budget, spent
+from .stored import StoredResults, strike_off_unneeded
 
-_COLUMNS = [jobs.c[spec.name] for spec in fields(JobRow)]
-_NOT_SENT = "The process ended before anything was sent."
-_NOT_ANSWERED = (
-    "The process ended after the job was sent and before the provider answered; it may be charged."
-)
-
-
-class LedgerMisuse(AssertionError):
-    """A job was moved to a state that it cannot come to from where it is: a mistake in the program."""
+_SENT = (JobState.SUBMITTING, JobState.SUBMITTED)
+_NOTHING = Decimal(0)
 
 
-class Ledger:
+class Ledger(History):
     """Every job ever asked for. Its methods block briefly and may be called from any thread.
 
-    Use ``open``. All methods raise ``InvalidParameter`` when the database cannot be used, and those that move
-    a job raise ``LedgerMisuse`` when it cannot be moved so.
+    All methods raise ``InvalidParameter`` when the database cannot be used, and those that move a job raise
+    ``LedgerMisuse`` when it cannot be moved so.
+
+    Args:
+        place: the SQLite file, or the SQLAlchemy URL of an SQLite file or a PostgreSQL database.
+        patience: seconds to wait for other processes that are writing.
+
+    Attributes:
+        database: what it is kept in.
+        stored: what is in the result store.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self.path = path
-        self._engine = engine
-        self._lock = threading.Lock()
-        self._marks = path.parent / "running"
-        self._mark: Owner | None = None
+    def __init__(self, place: Path | str, *, patience: float = 30.0) -> None:
+        database = Database(place, patience=patience)
+        file = database.file
+        super().__init__(
+            database, FileMarks(file.parent / "running") if file else ServerMarks(database.engine)
+        )
+        self.stored = StoredResults(database)
         self._last = 0
-        self._closed = False
-
-    @classmethod
-    def open(cls, path: Path, *, patience: float = 30.0) -> Ledger:
-        """Open the ledger, making its folder and tables where they are missing.
-
-        Args:
-            path: the SQLite file.
-            patience: seconds to wait for other processes that are writing.
-
-        Raises:
-            InvalidParameter: it cannot be read or written, or a newer release made it.
-        """
-        with _usable(path):
-            ledger = cls(connect(path, patience), path)
-        ledger._settle()
-        return ledger
+        try:
+            self.settle()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the database. Jobs that are still under way count as left behind from now on."""
-        with self._lock:
-            self._closed = True
-            self._engine.dispose()
-            if self._mark is not None:
-                self._mark.release()
-                self._mark = None
+        self._marks.release()
+        self.database.close()
 
-    def prepare(
-        self,
-        *,
-        model: str,
-        digest: str,
-        identity: str,
-        parameters: Mapping[str, Any],
-        source: str,
-        destination: str,
-        sandbox: bool,
-        cost: Decimal | None,
-    ) -> str:
-        """Record the intent to run a job and return our id for it. Links are kept without their query."""
-        with self._transaction() as database:
-            job = self._new_id()
-            database.execute(
-                insert(jobs).values(
-                    id=job,
-                    model=model,
-                    digest=digest,
-                    identity=identity,
-                    parameters={name: _bare(value) for name, value in parameters.items()},
-                    source=_bare(source),
-                    destination=destination,
-                    sandbox=sandbox,
-                    cost=cost,
-                    state=JobState.PREPARED,
-                    owner=self._owner(),
-                    created=_now(),
+    def enter(self, intent: Intent, *, budget: Budget | None = None, alone: bool = False) -> str | JobRow:
+        """Record the intent to run a job, if there is money for it. Links are kept without their query.
+
+        Args:
+            intent: the job.
+            budget: what may be spent; its cost is reserved from now on.
+            alone: not while a job of the same identity is under way.
+
+        Returns:
+            Our id of the job; or the row of the one that is under way.
+
+        Raises:
+            BudgetExceeded: there is no money for it, or its cost is unknown; nothing was recorded.
+        """
+        self.settle()
+        owner = self._own()
+        with self.database.transaction(exclusive=True) as connection:
+            twin = self._twin(connection, intent) if alone else None
+            if twin is not None:
+                return twin
+            if budget is not None and not intent.sandbox:
+                budget.check(intent, spent(connection, budget.since))
+            return self._insert(connection, intent, owner)
+
+    def submitting(self, job: str, *, link: str, most: int) -> bool:
+        """To be called immediately before the submit is sent.
+
+        Args:
+            job: our id.
+            link: SHA-256 of the link of the input, without its query.
+            most: how many jobs of its account may be at the provider at once.
+
+        Returns:
+            Whether there is room for it; if not, nothing has changed.
+        """
+        account = select(jobs.c.account).where(jobs.c.id == job).scalar_subquery()
+        others = jobs.alias()
+        busy = select(func.count()).where(
+            others.c.account == account, others.c.state.in_(_SENT), others.c.owner.is_not(None)
+        )
+        with self.database.transaction(exclusive=True) as connection:
+            room = (connection.scalar(busy) or 0) < most
+            if room:
+                self._move(
+                    connection,
+                    job,
+                    JobState.SUBMITTING,
+                    since=[JobState.PREPARED],
+                    link=link,
+                    sent=_now(),
                 )
-            )
-        return job
-
-    def submitting(self, job: str) -> None:
-        """To be called immediately before the submit is sent."""
-        self._move(job, JobState.SUBMITTING, since=[JobState.PREPARED])
+        if not room:
+            self.settle()  # places of processes that have ended become free
+        return room
 
     def submitted(self, job: str, handle: Handle) -> None:
         """The provider took the job."""
         try:
-            self._move(
+            self._change(
                 job,
                 JobState.SUBMITTED,
                 since=[JobState.SUBMITTING, JobState.UNKNOWN],
@@ -132,6 +135,21 @@ class Ledger:
             error.request_id = handle.request_id  # the job is paid for: its id must not get lost here
             raise
 
+    def kept(self, job: str, *, sha256: str, bytes: int, width: int, height: int) -> None:  # noqa: A002
+        """The result is in the result store; also straight from a submit whose reply was the result."""
+        self._change(
+            job,
+            JobState.STORED,
+            since=[*_SENT, JobState.CANCELLED, JobState.STORED, JobState.COMPLETED],
+            stored=_now(),
+            result_sha256=sha256,
+            result_bytes=bytes,
+            width=width,
+            height=height,
+            error_kind=None,
+            error_message=None,
+        )
+
     def completed(
         self,
         job: str,
@@ -142,11 +160,11 @@ class Ledger:
         width: int,
         height: int,
     ) -> None:
-        """The result is on disk at ``path``; also straight from a submit whose reply was the result."""
-        self._move(
+        """The result was delivered to ``path``; also where the result store could not take it."""
+        self._change(
             job,
             JobState.COMPLETED,
-            since=[JobState.SUBMITTING, JobState.SUBMITTED, JobState.CANCELLED],
+            since=[*_SENT, JobState.CANCELLED, JobState.STORED, JobState.COMPLETED],
             owner=None,
             finished=_now(),
             result_path=str(path),
@@ -160,144 +178,152 @@ class Ledger:
 
     def failed(self, job: str, error: RemoteUpscaleError) -> None:
         """The job ended for good, without a result."""
-        since = [JobState.PREPARED, JobState.SUBMITTING, JobState.SUBMITTED, JobState.CANCELLED]
-        self._move(job, JobState.FAILED, since=since, owner=None, finished=_now(), **_error(error))
+        known = {"cost": _NOTHING} if error.not_accepted else {}
+        since = [*UNDER_WAY, JobState.CANCELLED, JobState.UNKNOWN]
+        self._change(job, JobState.FAILED, since=since, owner=None, finished=_now(), **_error(error), **known)
+
+    def lost(self, job: str, error: RemoteUpscaleError) -> None:
+        """The result was there once, and is nowhere to be had any more."""
+        since = [JobState.STORED, JobState.COMPLETED]
+        self._change(job, JobState.FAILED, since=since, owner=None, **_error(error))
 
     def interrupted(self, job: str, error: RemoteUpscaleError) -> None:
         """We stopped looking after a job that the provider has; it stays resumable."""
         since = [JobState.SUBMITTED, JobState.CANCELLED]
-        self._move(job, JobState.SUBMITTED, since=since, owner=None, finished=None, **_error(error))
+        self._change(job, JobState.SUBMITTED, since=since, owner=None, finished=None, **_error(error))
+
+    def leave(self, job: str) -> None:
+        """We stopped in the middle of fetching or delivering; it stays resumable."""
+        with self.database.transaction() as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job).values(owner=None))
+
+    def undelivered(self, job: str, error: RemoteUpscaleError) -> None:
+        """The result is in the result store, but could not be put where it was meant to go."""
+        self._change(job, JobState.STORED, since=[JobState.STORED], owner=None, **_error(error))
 
     def cancelled(self, job: str, note: str) -> None:
         """The user gave the job up. With a request id it stays resumable: the provider may finish it."""
         since = [JobState.PREPARED, JobState.SUBMITTED, JobState.CANCELLED]
-        self._move(job, JobState.CANCELLED, since=since, owner=None, finished=_now(), note=clean(note, 1000))
+        self._change(
+            job, JobState.CANCELLED, since=since, owner=None, finished=_now(), note=clean(note, 1000)
+        )
 
     def unknown(self, job: str, error: RemoteUpscaleError) -> None:
         """The submit was sent, but no answer tells whether the provider took it."""
-        since = [JobState.SUBMITTING]
-        self._move(job, JobState.UNKNOWN, since=since, owner=None, finished=_now(), **_error(error))
+        since = [JobState.SUBMITTING, JobState.UNKNOWN]
+        self._change(job, JobState.UNKNOWN, since=since, owner=None, finished=_now(), **_error(error))
 
-    def abandon(self, job: str) -> None:
-        """Remove a job of which nothing was sent."""
-        with self._transaction() as database:
-            found = database.execute(delete(jobs).where(jobs.c.id == job, jobs.c.state == JobState.PREPARED))
+    def remark(self, job: str, note: str) -> None:
+        """Put a note on a job, in place of an earlier one."""
+        with self.database.transaction() as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job).values(note=clean(note, 1000)))
+
+    def retract(self, job: str) -> None:
+        """Remove a job of which nothing was sent: the caller knows that."""
+        since = [JobState.PREPARED, JobState.SUBMITTING]
+        with self.database.transaction() as connection:
+            found = connection.execute(delete(jobs).where(jobs.c.id == job, jobs.c.state.in_(since)))
         if not found.rowcount:
-            raise LedgerMisuse(f"Job {job} was sent, or there is none: it cannot be abandoned.")
+            raise LedgerMisuse(f"Job {job} was sent, or there is none: it cannot be retracted.")
 
     def claim(self, job: str) -> bool:
-        """Take over a job to resume it; ``False`` when another process is at it already."""
-        with self._transaction() as database:
-            owner = database.scalar(select(jobs.c.owner).where(jobs.c.id == job))
-            mine = self._owner()
-            if owner not in (None, mine) and alive(self._marks, str(owner)):
+        """Take over a job to resume it; ``False`` when another process is at it already, or it is over."""
+        mine = self._own()
+        with self.database.transaction() as connection:
+            row = row_of(connection, jobs.c.id == job)
+            if row is None or not row.resumable:
                 return False
-            same = jobs.c.owner.is_(None) if owner is None else jobs.c.owner == owner
-            return (
-                database.execute(update(jobs).where(jobs.c.id == job, same).values(owner=mine)).rowcount == 1
-            )
+            if row.owner not in (None, mine) and self._marks.alive(row.owner, connection):
+                return False
+            same = jobs.c.owner.is_(None) if row.owner is None else jobs.c.owner == row.owner
+            change = update(jobs).where(jobs.c.id == job, jobs.c.state == row.state, same)
+            return connection.execute(change.values(owner=mine)).rowcount == 1
 
-    def jobs(self, *, limit: int | None = None, states: Iterable[JobState] | None = None) -> list[JobRow]:
-        """The jobs, newest first."""
-        self._settle()
-        query = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
-        if states is not None:
-            query = query.where(jobs.c.state.in_(list(states)))
-        return self._rows(query)
+    def spent(self, since: datetime) -> Decimal:
+        """Dollars of the jobs made since then that were, or may have been, charged."""
+        with self.database.transaction(reading=True) as connection:
+            return spent(connection, since)
 
-    def resumable(self, *, sandbox: bool) -> list[JobRow]:
-        """Jobs that the provider has, that are not on disk, and that no other process is at; oldest first."""
-        self._settle()
-        return self._rows(
-            select(*_COLUMNS)
-            .where(
-                jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]),
-                jobs.c.request_id.is_not(None),
-                jobs.c.sandbox == sandbox,
-                or_(jobs.c.owner.is_(None), jobs.c.owner == (self._mark and self._mark.name)),
-            )
-            .order_by(jobs.c.id)
+    def forget(self, before: datetime) -> int:
+        """Remove the jobs that are over and were made before that time, and say how many they were.
+
+        What may still be fetched stays, and what may be charged although nobody knows.
+        """
+        over = [JobState.COMPLETED, JobState.FAILED]
+        never_sent = (jobs.c.state == JobState.CANCELLED) & jobs.c.request_id.is_(None)
+        old = delete(jobs).where(jobs.c.created < before, or_(jobs.c.state.in_(over), never_sent))
+        with self.database.transaction(exclusive=True) as connection:
+            removed = connection.execute(old).rowcount
+            strike_off_unneeded(connection)
+        return removed
+
+    def _twin(self, connection: Connection, intent: Intent) -> JobRow | None:
+        return row_of(
+            connection,
+            jobs.c.identity == intent.identity,
+            jobs.c.sandbox == intent.sandbox,
+            jobs.c.state.in_(UNDER_WAY),
+            jobs.c.owner.is_not(None),
         )
 
-    def finished(self, identity: str, *, sandbox: bool) -> JobRow | None:
-        """The newest completed job of this identity."""
-        same = and_(jobs.c.identity == identity, jobs.c.sandbox == sandbox)
-        done = jobs.c.state == JobState.COMPLETED
-        rows = self._rows(select(*_COLUMNS).where(same, done).order_by(jobs.c.id.desc()).limit(1))
-        return rows[0] if rows else None
+    def _insert(self, connection: Connection, intent: Intent, owner: str) -> str:
+        job = self._new_id()
+        connection.execute(
+            insert(jobs).values(
+                id=job,
+                model=intent.model,
+                digest=intent.digest,
+                identity=intent.identity,
+                parameters={name: bare(value) for name, value in intent.parameters.items()},
+                source=bare(intent.source),
+                destination=intent.destination,
+                sandbox=intent.sandbox,
+                cost=intent.cost,
+                account=intent.account,
+                state=JobState.PREPARED,
+                owner=owner,
+                created=_now(),
+            )
+        )
+        return job
 
-    def _rows(self, query: Any) -> list[JobRow]:
-        with self._transaction() as database:
-            return [JobRow(**row) for row in database.execute(query).mappings()]
+    def _change(self, job: str, state: JobState, *, since: list[JobState], **values: Any) -> None:
+        with self.database.transaction() as connection:
+            self._move(connection, job, state, since=since, **values)
 
-    def _move(self, job: str, state: JobState, *, since: list[JobState], **values: Any) -> None:
+    def _move(
+        self, connection: Connection, job: str, state: JobState, *, since: list[JobState], **values: Any
+    ) -> None:
         """Change a job's state, but only if it is in one of the states ``since``."""
         change = update(jobs).where(jobs.c.id == job, jobs.c.state.in_(since)).values(state=state, **values)
-        with self._transaction() as database:
-            if database.execute(change).rowcount:
-                return
-            now = database.scalar(select(jobs.c.state).where(jobs.c.id == job))
+        if connection.execute(change).rowcount:
+            return
+        now = connection.scalar(select(jobs.c.state).where(jobs.c.id == job))
+        if (now, state) == (JobState.CANCELLED, JobState.SUBMITTING):
+            # Another process could not see that this one lives: the server, or the network, had gone.
+            raise InvalidParameter(
+                f"The job ledger {self.database.title} was out of reach, and the job was given up meanwhile.",
+                hint="Nothing was sent: run it again.",
+                not_accepted=True,
+            )
         raise LedgerMisuse(f"Job {job} cannot become {state}: it is {now or 'not in the ledger'}.")
 
-    def _settle(self) -> None:
-        """Give the jobs of processes that have ended the state that their end left them in."""
-        under_way = jobs.c.state.in_([JobState.PREPARED, JobState.SUBMITTING, JobState.SUBMITTED])
-        with self._transaction() as database:
-            owners = database.scalars(
-                select(jobs.c.owner).where(under_way, jobs.c.owner.is_not(None)).distinct()
-            )
-            mine = self._mark and self._mark.name
-            dead = [owner for owner in owners if owner != mine and not alive(self._marks, owner)]
-            if not dead:
-                return
-            left = update(jobs).where(jobs.c.owner.in_(dead)).values(owner=None)
-            database.execute(
-                left.where(jobs.c.state == JobState.PREPARED).values(
-                    state=JobState.CANCELLED, note=_NOT_SENT, finished=_now()
-                )
-            )
-            database.execute(
-                left.where(jobs.c.state == JobState.SUBMITTING).values(
-                    state=JobState.UNKNOWN,
-                    finished=_now(),
-                    error_kind=Kind.SUBMISSION_UNKNOWN.value,
-                    error_message=_NOT_ANSWERED,
-                )
-            )
-            database.execute(left)
-
-    def _owner(self) -> str:
-        if self._mark is None:
-            self._mark = Owner(self._marks)
-        return self._mark.name
+    def _own(self) -> str:
+        with self.database.usable():
+            return self._marks.take()
 
     def _new_id(self) -> str:
         """Microseconds since 1970 and ten random digits, in hexadecimal; never before the one before."""
         self._last = max(self._last + 1, time.time_ns() // 1000)
         return f"{self._last:014x}{secrets.token_hex(5)}"
 
-    @contextmanager
-    def _transaction(self) -> Generator[Connection]:
-        with self._lock, _usable(self.path):
-            if self._closed:
-                raise LedgerMisuse("The ledger is closed.")
-            with self._engine.begin() as database:
-                yield database
 
-
-@contextmanager
-def _usable(path: Path) -> Generator[None]:
-    """Turn what a database or a disk can do to us into one clear error."""
-    try:
-        yield
-    except (SQLAlchemyError, OSError, ValueError) as error:
-        cause = getattr(error, "orig", None) or error
-        if isinstance(cause, OSError):
-            cause = cause.strerror or cause
-        raise InvalidParameter(
-            f"The job ledger {path} cannot be used: {clean(cause)}.",
-            hint="Make it writable, or set REMOTE_UPSCALE_HOME to another folder.",
-        ) from None
+def bare(value: Any) -> Any:
+    """A link without its query and user info, which may hold a signature; anything else as it is."""
+    parts = split(value) if isinstance(value, str) else None
+    if parts is None:
+        return value
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _now() -> datetime:
@@ -306,11 +332,3 @@ def _now() -> datetime:
 
 def _error(error: RemoteUpscaleError) -> dict[str, str]:
     return {"error_kind": error.kind.value, "error_message": clean(error.message, 1000)}
-
-
-def _bare(value: Any) -> Any:
-    """A link without its query and user info, which may hold a signature; anything else as it is."""
-    parts = split(value) if isinstance(value, str) else None
-    if parts is None:
-        return value
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -17,6 +17,7 @@ def test_check_on_a_machine_without_anything(cli):
     assert lines == {
         "sandbox": "ok",
         "ledger": "ok",
+        "results": "ok",
         "pixazo": "missing",
         "apixo": "missing",
         "fal": "missing",

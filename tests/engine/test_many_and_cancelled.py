@@ -76,15 +76,6 @@ async def test_the_same_content_is_not_paid_for_again(settings, sandbox, photo, 
     assert len(sandbox.jobs) == 3
 
 
-async def test_a_damaged_result_is_not_reused(settings, sandbox, photo, tmp_path):
-    async with Engine(settings) as engine:
-        job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-        outcome = await engine.run(job)
-        outcome.path.write_bytes(b"damaged")
-        assert not (await engine.run(job)).reused
-    assert len(sandbox.jobs) == 2
-
-
 async def until(condition):
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 (what is watched is no event of ours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,15 +15,27 @@ _ZEROS = bytes(1 << 20)
 
 
 class Source:
-    """An open file whose structure is read piece by piece, never its content as a whole."""
+    """An open file whose structure is read piece by piece, never its content as a whole.
 
-    def __init__(self, path: Path, file: BinaryIO, format: str) -> None:  # noqa: A002
+    Args:
+        path: what the file is called in messages.
+        file: open for reading; whoever opened it closes it.
+        format: what it should be, in messages.
+        stamp: its size and time of change; ``None`` to ask the system.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, format: str, *, stamp: Stamp | None = None) -> None:  # noqa: A002
         self.path = path
         self.format = format
-        self.stamp = Stamp.of(file)
+        self.stamp = stamp or Stamp.of(file)
         self.size = self.stamp.size
         self._file = file
         self._reads = 0
+
+    @classmethod
+    def in_memory(cls, data: bytes, path: Path, format: str) -> Source:  # noqa: A002
+        """A file's whole content, to be read like one on disk; it is not copied."""
+        return cls(path, io.BytesIO(data), format, stamp=Stamp(len(data), 0))
 
     def at(self, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from ``offset``.

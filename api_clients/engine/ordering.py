@@ -1,0 +1,153 @@
+"""Ordering a new job: this is where money is spent."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from ..errors import HostingFailed, RemoteUpscaleError
+from ..files.place import check_place
+from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo
+from ..hosting import Hosting
+from ..ledger import Budget, Intent, JobState, Ledger, LedgerMisuse
+from ..settings import Settings
+from .identity import account
+from .job import Outcome, Stage
+from .order import Order
+from .outcomes import fetched_outcome
+from .recovery import MakeWork, Recovery
+from .submitting import submit
+
+
+class Ordering:
+    """Orders jobs.
+
+    Args:
+        settings: what the user configured.
+        ledger: where each step is written ahead.
+        hosting: puts inputs where the provider can fetch them.
+        recovery: is told which jobs this process is at.
+        work: makes the work on a job of the ledger.
+    """
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, hosting: Hosting, recovery: Recovery, work: MakeWork
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._hosting = hosting
+        self._recovery = recovery
+        self._work = work
+
+    async def enter(self, order: Order, *, alone: bool) -> str | None:
+        """Reserve the money for a job and record the intent; nothing is sent yet.
+
+        Args:
+            order: the job.
+            alone: not while a job of the same identity is under way.
+
+        Returns:
+            Our id for it; ``None`` where one of the same identity is under way.
+
+        Raises:
+            InvalidInput: its result could not be put where it is to go.
+            BudgetExceeded: there is no money for it.
+        """
+        job = order.errand.job
+        await asyncio.to_thread(check_place, job.destination)
+        cap = self._settings.budget
+        entered = await asyncio.to_thread(
+            self._ledger.enter,
+            self._intent(order),
+            budget=None if cap is None else Budget(cap, self._settings.unpriced),
+            alone=alone,
+        )
+        if not isinstance(entered, str):
+            return None
+        if not alone:
+            await asyncio.to_thread(self._remark_doubles, order, entered)
+        return entered
+
+    def _remark_doubles(self, order: Order, row: str) -> None:
+        """Note on both sides that an earlier job, which was never answered, may be charged as well."""
+        for earlier in self._ledger.same(order.identity, sandbox=self._settings.sandbox):
+            if earlier.state is JobState.UNKNOWN:
+                self._ledger.remark(earlier.id, f"Ordered again as {row}: both may be charged.")
+                self._ledger.remark(
+                    row, f"{earlier.id} was sent before and never answered: both may be charged."
+                )
+
+    def _intent(self, order: Order) -> Intent:
+        job = order.errand.job
+        provider = job.model.provider
+        key = self._settings.keys[provider].reveal()
+        return Intent(
+            model=job.model.id,
+            digest=order.content,
+            identity=order.identity,
+            parameters=order.plan.values,
+            source=job.source if isinstance(job.source, str) else str(job.source.absolute()),
+            destination=str(job.destination.absolute()),
+            sandbox=self._settings.sandbox,
+            cost=order.plan.cost,
+            account=account(order.root, key),
+        )
+
+    async def carry_out(self, order: Order, row: str) -> Outcome:
+        """Bring an entered job to its result.
+
+        Raises:
+            RemoteUpscaleError: it could not be done; what is paid for stays in the ledger.
+            CancelledError: after the provider was told, where that is possible.
+        """
+        with self._recovery.driving(row):
+            return await self._carry_out(order, row)
+
+    async def _carry_out(self, order: Order, row: str) -> Outcome:
+        try:
+            url = await self._host(order)
+        except (RemoteUpscaleError, asyncio.CancelledError):
+            await asyncio.to_thread(self._retract, row)  # nothing was sent, so there is nothing to keep
+            raise
+        errand, plan = order.errand, order.plan
+        work = self._work(row, errand)
+        errand.tracker.tell(Stage.QUEUED)
+        request = work.channel.provider.submit(errand.job.model, plan.values, url)
+        submitted, hint = await submit(work, request, url)
+        fetched = await work.see_through(submitted.handle, submitted.state, hint)
+        return fetched_outcome(
+            errand,
+            work,
+            fetched,
+            request_id=submitted.handle.request_id if submitted.handle else None,
+            cost=plan.cost,
+            had_alpha=isinstance(plan.input, ImageInfo) and plan.input.alpha,
+        )
+
+    def _retract(self, row: str) -> None:
+        with suppress(RemoteUpscaleError, LedgerMisuse):  # the first error is the one to be told
+            self._ledger.retract(row)
+
+    async def _host(self, order: Order) -> str:
+        """Where the provider can fetch the input."""
+        job, tracker = order.errand.job, order.errand.tracker
+        if order.segments is None or order.plan.input is None:
+            return str(job.source)
+        limits = self._settings.time
+        tracker.tell(Stage.HOSTING, fraction=0.0)
+        try:
+            async with asyncio.timeout(limits.transfer):
+                hosted = await self._hosting.host(
+                    order.segments,
+                    name_suffix=SUFFIXES[order.plan.input.format],
+                    media_type=MEDIA_TYPES[order.plan.input.format],
+                    digest=order.file,
+                    valid_for=limits.queue + limits.run,
+                    progress=lambda done, total: tracker.transfer(Stage.HOSTING, done, total),
+                )
+        except TimeoutError:
+            raise HostingFailed(
+                f"The input was not uploaded after {limits.transfer:g} s.",
+                hint="Raise `transfer` under [time] in settings.toml; nothing was charged.",
+            ) from None
+        return hosted.url

@@ -1,0 +1,133 @@
+"""Reading the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
+
+from ..errors import Kind
+from ..states import UNDER_WAY, JobState
+from .database import Database
+from .owners import Marks
+from .rows import JobRow
+from .schema import jobs
+
+_COLUMNS = [jobs.c[spec.name] for spec in fields(JobRow)]
+_NOT_SENT = "The process ended before anything was sent."
+_NOT_ANSWERED = (
+    "The process ended after the job was sent and before the provider answered; it may be charged."
+)
+
+
+class History:
+    """The jobs as they stand. Whoever looks first gives those of ended processes the state they were left in.
+
+    Args:
+        database: where they are.
+        marks: tells which processes live.
+    """
+
+    def __init__(self, database: Database, marks: Marks) -> None:
+        self.database = database
+        self._marks = marks
+
+    def look(self, job: str) -> JobRow | None:
+        """A job as it is now."""
+        self.settle()
+        with self.database.transaction(reading=True) as connection:
+            return row_of(connection, jobs.c.id == job)
+
+    def same(self, identity: str, *, sandbox: bool) -> list[JobRow]:
+        """The jobs of an identity, newest first."""
+        self.settle()
+        same = (jobs.c.identity == identity) & (jobs.c.sandbox == sandbox)
+        return self._rows(select(*_COLUMNS).where(same).order_by(jobs.c.id.desc()))
+
+    def jobs(
+        self,
+        *,
+        limit: int | None = None,
+        states: Iterable[JobState] | None = None,
+        model: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[JobRow]:
+        """The jobs that meet all the conditions, newest first.
+
+        Args:
+            limit: the most.
+            states: those they are in.
+            model: its id.
+            since: when they were made, at the earliest.
+            until: before which they were made.
+        """
+        self.settle()
+        query = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
+        if states is not None:
+            query = query.where(jobs.c.state.in_(list(states)))
+        if model is not None:
+            query = query.where(jobs.c.model == model)
+        if since is not None:
+            query = query.where(jobs.c.created >= since)
+        if until is not None:
+            query = query.where(jobs.c.created < until)
+        return self._rows(query)
+
+    def resumable(self, *, sandbox: bool) -> list[JobRow]:
+        """Jobs with something to fetch or to deliver that no other process is at; oldest first."""
+        self.settle()
+        sent = jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]) & jobs.c.request_id.is_not(None)
+        return self._rows(
+            select(*_COLUMNS)
+            .where(
+                or_(sent, jobs.c.state == JobState.STORED),
+                jobs.c.sandbox == sandbox,
+                or_(jobs.c.owner.is_(None), jobs.c.owner == self._marks.name),
+            )
+            .order_by(jobs.c.id)
+        )
+
+    def settle(self) -> None:
+        """Give the jobs of processes that have ended the state that their end left them in."""
+        owned = jobs.c.state.in_(UNDER_WAY) & jobs.c.owner.is_not(None)
+        with self.database.transaction(reading=True) as connection:
+            owners = connection.scalars(select(jobs.c.owner).where(owned).distinct()).all()
+            dead = [owner for owner in owners if not self._marks.alive(str(owner), connection)]
+        if dead:
+            with self.database.transaction() as connection:
+                _leave(connection, jobs.c.owner.in_(dead))
+
+    def drop(self, row: JobRow) -> None:
+        """Treat a job as one that its process has left, although the process lives."""
+        with self.database.transaction() as connection:
+            _leave(connection, (jobs.c.id == row.id) & (jobs.c.owner == row.owner))
+
+    def is_mine(self, row: JobRow) -> bool:
+        """Whether this process has, or had, the job."""
+        return row.owner == self._marks.name
+
+    def _rows(self, query: Select[Any]) -> list[JobRow]:
+        with self.database.transaction(reading=True) as connection:
+            return [JobRow(**row) for row in connection.execute(query).mappings()]
+
+
+def row_of(connection: Connection, *conditions: Any) -> JobRow | None:
+    """The newest job that meets all the conditions."""
+    query = select(*_COLUMNS).where(*conditions).order_by(jobs.c.id.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return JobRow(**row) if row else None
+
+
+def _leave(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Give jobs the state that the end of their process left them in."""
+    left = update(jobs).where(which).values(owner=None)
+    ended = {"finished": datetime.now(UTC)}
+    unanswered = {"error_kind": Kind.SUBMISSION_UNKNOWN.value, "error_message": _NOT_ANSWERED}
+    never, sending = jobs.c.state == JobState.PREPARED, jobs.c.state == JobState.SUBMITTING
+    connection.execute(left.where(never).values(state=JobState.CANCELLED, note=_NOT_SENT, **ended))
+    connection.execute(left.where(sending).values(state=JobState.UNKNOWN, **unanswered, **ended))
+    connection.execute(left)

@@ -1,0 +1,70 @@
+"""Connecting to object stores, and reading their errors."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import AzureStore, GCSStore, S3Store, from_url
+
+from .settings import TimeLimits
+
+if TYPE_CHECKING:  # they exist in the type stubs only
+    from obstore.store import ClientConfig, RetryConfig
+
+RemoteStore = S3Store | GCSStore | AzureStore
+
+PART = 8 << 20
+"""Bytes of one part of a large object: 10,000 of them make 80 GB, and S3 wants 5 MiB at least."""
+
+_SLOWEST_PART = 300  # seconds for one request: a part at 27 kB/s
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_ENDPOINT_VARIABLES = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
+
+
+def connect(url: str, limits: TimeLimits) -> RemoteStore | None:
+    """The store at an address such as ``s3://bucket/prefix``; ``None`` where it is not that of one.
+
+    Args:
+        url: credentials and endpoint come from the store's own environment variables.
+        limits: ``idle`` and ``retry`` are used.
+    """
+    plain = any(os.environ.get(variable, "").startswith("http://") for variable in _ENDPOINT_VARIABLES)
+    client: ClientConfig = {
+        "allow_http": plain,
+        "connect_timeout": timedelta(seconds=min(limits.idle, 30)),
+        "read_timeout": timedelta(seconds=limits.idle),
+        "timeout": timedelta(seconds=_SLOWEST_PART),
+    }
+    retry: RetryConfig = {"max_retries": 6, "retry_timeout": timedelta(seconds=limits.retry)}
+    try:
+        store = from_url(url, client_options=client, retry_config=retry)
+    except (BaseError, OSError, ValueError):
+        return None
+    return store if isinstance(store, (S3Store, GCSStore, AzureStore)) else None
+
+
+def error_code(error: Exception) -> str:
+    """The store's word for an error, in brackets; its text may hold keys and signatures."""
+    found = _CODE.search(str(error))
+    return f" ({found[1]})" if found else ""
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the store does not take our credentials."""
+    return isinstance(error, (PermissionDeniedError, UnauthenticatedError))
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the store could not be reached, or did not answer."""
+    return not error_code(error) and type(error).__name__ == "GenericError"

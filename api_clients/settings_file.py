@@ -1,0 +1,142 @@
+"""Reading ``settings.toml``."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from .errors import InvalidParameter
+from .prices import PerJob, PerOutputMegapixel, Price
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    _Limits = TypeVar("_Limits", bound=DataclassInstance)
+
+_HERE = "settings.toml"
+_PER_JOB, _PER_MEGAPIXEL = "per_job", "per_output_megapixel"
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The tables and values of the file; empty where there is none. Numbers with a point are decimals.
+
+    Raises:
+        InvalidParameter: it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidParameter(f"{path} cannot be read: {error}.") from None
+
+
+def read_limits(limits: _Limits, name: str, table: object) -> _Limits:
+    """Limits with the values of their table.
+
+    Args:
+        limits: a frozen dataclass of numbers above 0.
+        name: of the table.
+        table: as it stands in the file.
+
+    Raises:
+        InvalidParameter: it is no table, or holds what is no limit.
+    """
+    kinds = {spec.name: spec.type for spec in fields(limits)}
+    values = _table(name, table)
+    for key in values:
+        if key not in kinds:
+            raise InvalidParameter(f"{_HERE}: {key} is not one of {', '.join(sorted(kinds))}.")
+    numbers = {key: _number(key, value) for key, value in values.items()}
+    return replace(
+        limits, **{key: int(value) if kinds[key] == "int" else value for key, value in numbers.items()}
+    )
+
+
+def read_at_once(value: object) -> int:
+    """How many jobs may be in flight.
+
+    Raises:
+        InvalidParameter: it is no whole number above 0.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidParameter(f"{_HERE}: at_once must be a whole number above 0.")
+    return value
+
+
+def read_budget(table: object) -> tuple[Decimal | None, frozenset[str]]:
+    """The cap in dollars, and the models that may be used under it although their price is unknown.
+
+    Raises:
+        InvalidParameter: it is no such table.
+    """
+    values = dict(_table("budget", table))
+    cap = values.pop("usd", None)
+    names = values.pop("allow_unknown_price", [])
+    if values:
+        raise InvalidParameter(
+            f"{_HERE}: {next(iter(values))} is not one of allow_unknown_price, usd, which [budget] has."
+        )
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
+        raise InvalidParameter(f'{_HERE}: allow_unknown_price must be a list of models, such as ["…", "…"].')
+    dollars = None if cap is None else read_dollars(f"{_HERE}: usd", cap)
+    return dollars, frozenset(cast("list[str]", names))
+
+
+def read_prices(table: object) -> dict[str, Price]:
+    """Prices by model id: dollars for a job, or ``{per_output_megapixel = dollars}``.
+
+    Raises:
+        InvalidParameter: one of them is no such thing.
+    """
+    return {name: _price(name, value) for name, value in _table("prices", table).items()}
+
+
+def read_dollars(name: str, value: object) -> Decimal:
+    """An amount of money, exact.
+
+    Raises:
+        InvalidParameter: it is no number, or below 0; names what it is.
+    """
+    dollars = None
+    if isinstance(value, (int, str, Decimal)) and not isinstance(value, bool):
+        with suppress(InvalidOperation):
+            dollars = Decimal(value)
+    if dollars is None or not dollars.is_finite() or dollars < 0:
+        raise InvalidParameter(f"{name} is {str(value)[:40]}, but it must be US dollars, such as 25.")
+    return dollars
+
+
+def _number(key: str, value: object) -> float:
+    number = float(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else math.nan
+    if not 0 < number < math.inf:
+        raise InvalidParameter(f"{_HERE}: {key} must be a number above 0.")
+    return number
+
+
+def _price(name: str, value: object) -> Price:
+    source = "your settings.toml"
+    if not isinstance(value, dict):
+        return PerJob(read_dollars(f"{_HERE}: the price of {name}", value), source=source)
+    ways = cast("dict[str, object]", value)
+    if len(ways) == 1:
+        way, dollars = next(iter(ways.items()))
+        if way == _PER_JOB:
+            return PerJob(read_dollars(f"{_HERE}: {way} of {name}", dollars), source=source)
+        if way == _PER_MEGAPIXEL:
+            return PerOutputMegapixel(read_dollars(f"{_HERE}: {way} of {name}", dollars), source=source)
+    raise InvalidParameter(
+        f"{_HERE}: the price of {name} must be a number, {{{_PER_JOB} = …}} or {{{_PER_MEGAPIXEL} = …}}."
+    )
+
+
+def _table(name: str, value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise InvalidParameter(f"{_HERE}: {name} is a table; write [{name}] on a line of its own.")
+    return cast("dict[str, object]", value)

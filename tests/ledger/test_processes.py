@@ -1,0 +1,115 @@
+"""Several processes at one ledger."""
+
+import subprocess
+import sys
+import threading
+
+from ledger_steps import RESULT, bring_to, prepare, submitted
+from remote_upscale.api_clients.errors import TimedOut
+from remote_upscale.api_clients.ledger import JobState, Ledger
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from remote_upscale.api_clients.ledger import Intent, Ledger
+from remote_upscale.api_clients.protocol import Handle
+ledger = Ledger(sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1]))
+def prepare(source):
+    return ledger.enter(Intent(model="m", digest="a", identity="b", parameters={}, source=source,
+                               destination="/out", sandbox=False, cost=None, account="c"))
+prepare("prepared")
+ledger.submitting(prepare("submitting"), link="d", most=100)
+job = prepare("submitted")
+ledger.submitting(job, link="d", most=100)
+ledger.submitted(job, Handle("fal", "m", "r-9", "https://queue.fal.run/r-9/status"))
+print("ready", flush=True)
+sys.stdin.readline()
+os._exit(9)
+"""
+
+
+def start_other(place):
+    other = subprocess.Popen(
+        [sys.executable, "-c", CRASH, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "ready\n"
+    return other
+
+
+def test_jobs_of_a_living_process_are_left_to_it_and_those_of_a_dead_one_are_told_apart(place, ledger):
+    with start_other(place) as other:
+        assert {row.source: row.state.value for row in ledger.jobs()} == {
+            name: name for name in ("prepared", "submitting", "submitted")
+        }
+        assert ledger.resumable(sandbox=False) == []
+        theirs = ledger.jobs(states=[JobState.SUBMITTED])[0]
+        assert not ledger.claim(theirs.id)
+        other.communicate("die\n")
+    assert other.returncode == 9
+
+    rows = {row.source: row for row in ledger.jobs()}
+    assert rows["prepared"].state is JobState.CANCELLED
+    assert "before anything was sent" in rows["prepared"].note
+    assert rows["submitting"].state is JobState.UNKNOWN
+    assert rows["submitting"].error_kind == "submission_unknown"
+    assert "may be charged" in rows["submitting"].error_message
+    (left,) = ledger.resumable(sandbox=False)
+    assert (left.state, left.request_id) == (JobState.SUBMITTED, "r-9")
+    assert ledger.claim(left.id)
+
+
+def test_only_one_of_two_processes_gets_a_job_to_resume(place, ledger):
+    job = submitted(ledger)
+    ledger.interrupted(job, TimedOut("Too slow."))
+    other = Ledger(place)
+    assert other.claim(job)
+    assert not ledger.claim(job)
+    assert ledger.resumable(sandbox=False) == []
+    other.close()
+    assert ledger.claim(job)
+    ledger.completed(job, **RESULT)
+
+
+def test_a_job_that_does_not_exist_cannot_be_claimed(ledger):
+    assert not ledger.claim("0" * 24)
+
+
+def test_many_threads_and_several_processes_write_at_once(place):
+    others = [start_other(place) for _ in range(3)]
+    ledgers = [Ledger(place) for _ in range(2)]
+    threads = [threading.Thread(target=submitted, args=[ledgers[n % 2]]) for n in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    states = [row.state for row in ledgers[0].jobs()]
+    assert states.count(JobState.SUBMITTED) == 24 + 3
+    for ledger in ledgers:
+        ledger.close()
+    for other in others:
+        with other:
+            other.communicate("die\n")
+
+
+def test_a_job_that_is_over_cannot_be_claimed(ledger):
+    for state in ("completed", "failed", "submission_unknown", "submitting"):
+        assert not ledger.claim(bring_to(ledger, state))
+
+
+def test_a_job_that_this_process_does_not_drive_any_more_can_be_dropped(ledger):
+    rows = {state: ledger.look(bring_to(ledger, state)) for state in ("prepared", "submitting", "submitted")}
+    assert all(ledger.is_mine(row) for row in rows.values())
+    for row in rows.values():
+        ledger.drop(row)
+    states = {state: ledger.look(row.id).state for state, row in rows.items()}
+    assert states == {"prepared": "cancelled", "submitting": "submission_unknown", "submitted": "submitted"}
+    assert all(row.owner is None for row in ledger.jobs())
+
+
+def test_places_of_a_process_that_has_ended_become_free(place, ledger):
+    with start_other(place) as other:
+        job = prepare(ledger, account="c")
+        assert not ledger.submitting(job, link="l", most=2)
+        other.communicate("die\n")
+    ledger.submitting(job, link="l", most=2)
+    assert ledger.submitting(job, link="l", most=2) or ledger.look(job).state is JobState.SUBMITTING
