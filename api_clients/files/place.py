@@ -5,12 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import InvalidInput
+from ..locks import lock
 
 _LONGEST_NAME = 200
+_DEAD_AFTER = 24 * 3600  # seconds without a change, where locks do not tell
+_LOCKS = sys.platform != "win32"  # a locked file could not be renamed there
+_held: dict[Path, int] = {}
+"""The partial files that this process is writing, each with the handle that keeps it locked."""
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "Free some space in {folder}, or give another folder."),
     errno.EDQUOT: ("the disk quota is used up", "Free some space in {folder}, or give another folder."),
@@ -28,7 +35,8 @@ def partial_path(destination: Path) -> Path:
     """Make an empty, hidden, unique file beside a destination, to be written and then moved into place.
 
     Missing folders are made. Only the owner may read the file until ``move_into_place``. What can be known to
-    stand in the way of the final name is found here. Blocking.
+    stand in the way of the final name is found here. Such files of processes that have ended are removed.
+    Blocking.
 
     Args:
         destination: the final name.
@@ -46,8 +54,9 @@ def partial_path(destination: Path) -> Path:
         with suppress(FileNotFoundError):
             destination.lstat()
         name = os.fsdecode(os.fsencode(destination.name)[:_LONGEST_NAME])  # names need not be UTF-8
+        _remove_left_behind(destination.parent, f".{name}.")
         partial = destination.with_name(f".{name}.{secrets.token_hex(8)}.part")
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        _hold(partial, os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except (OSError, ValueError) as error:
         raise cannot_write(destination, error) from None
     return partial
@@ -91,6 +100,9 @@ def discard(partial: Path) -> None:
     """Remove a partial file if it is still there. Blocking; never fails."""
     with suppress(OSError):
         partial.unlink(missing_ok=True)
+    handle = _held.pop(partial, None)
+    if handle is not None:
+        os.close(handle)
 
 
 def cannot_write(destination: Path, error: OSError | ValueError) -> InvalidInput:
@@ -102,6 +114,38 @@ def cannot_write(destination: Path, error: OSError | ValueError) -> InvalidInput
     return InvalidInput(
         f"{destination} cannot be written: {reason}.", hint=hint.format(folder=destination.parent)
     )
+
+
+def _hold(partial: Path, handle: int) -> None:
+    """Show other processes that this one is at the file."""
+    if _LOCKS and lock(handle, shared=False):
+        _held[partial] = handle
+    else:
+        os.close(handle)
+
+
+def _remove_left_behind(folder: Path, start: str) -> None:
+    """Remove the partial files of processes that were killed in the middle."""
+    with os.scandir(folder) as entries:
+        found = [
+            entry.path for entry in entries if entry.name.startswith(start) and entry.name.endswith(".part")
+        ]
+    for path in found:
+        with suppress(OSError):
+            if _is_left_behind(Path(path)):
+                Path(path).unlink()
+
+
+def _is_left_behind(partial: Path) -> bool:
+    if partial.stat().st_mtime < time.time() - _DEAD_AFTER:
+        return True
+    if not _LOCKS or partial in _held:
+        return False
+    handle = os.open(partial, os.O_RDWR)
+    try:
+        return lock(handle, shared=False)
+    finally:
+        os.close(handle)
 
 
 def _check_replaceable(destination: Path) -> None:

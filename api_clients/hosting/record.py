@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..errors import InvalidInput
+from ..files.place import discard, partial_path
 from ..json_values import as_object
 from .hosted import Hosted
 
@@ -57,15 +57,13 @@ class Record:
     def _save(self, entries: dict[str, Any]) -> None:
         alive = {key: entry for key, entry in entries.items() if _end(entry) > time.time()}
         latest = sorted(alive, key=lambda key: _end(alive[key]))[-_MOST_ENTRIES:]
-        with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)  # mode 0600
+        with suppress(OSError, InvalidInput):
+            partial = partial_path(self._path)  # for this user alone, and it stays so
             try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump({key: alive[key] for key in latest}, file)
-                Path(name).replace(self._path)
-            except OSError:
-                Path(name).unlink(missing_ok=True)
+                partial.write_text(json.dumps({key: alive[key] for key in latest}), "utf-8")
+                partial.replace(self._path)
+            finally:
+                discard(partial)
 
 
 def _key(place: str, name: str) -> str:

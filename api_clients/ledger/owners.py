@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import socket
-import sys
 import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -21,16 +20,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _take(file: int, *, shared: bool) -> None:  # noqa: ARG001 (there are no shared locks)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _take(file: int, *, shared: bool) -> None:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+from ..locks import lock
 
 
 class Marks(ABC):
@@ -72,7 +62,7 @@ class FileMarks(Marks):
                 self._folder.mkdir(mode=0o700, exist_ok=True)
                 path = self._folder / self.name
                 self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-                if not _lock(self._file, shared=False):
+                if not lock(self._file, shared=False):
                     raise OSError(f"{path} cannot be locked")
         return self.name
 
@@ -87,7 +77,7 @@ class FileMarks(Marks):
         except OSError:
             return True  # another user's: not ours to judge
         try:
-            if not _lock(file, shared=True):
+            if not lock(file, shared=True):
                 return True
         finally:
             os.close(file)
@@ -99,15 +89,6 @@ class FileMarks(Marks):
             os.close(self._file)
             self._file = None
             (self._folder / self.name).unlink(missing_ok=True)
-
-
-def _lock(file: int, *, shared: bool) -> bool:
-    """Lock a file without waiting. Shared locks let two processes look at the same mark at once."""
-    try:
-        _take(file, shared=shared)
-    except OSError:
-        return False
-    return True
 
 
 class ServerMarks(Marks):
@@ -125,10 +106,17 @@ class ServerMarks(Marks):
     def take(self) -> str:
         with self._taking:
             if not self._holds():
-                connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-                connection.execute(select(func.pg_advisory_lock(_key(self.name))))
-                self._connection = connection
+                self._connection = self._lock()
         return self.name
+
+    def _lock(self) -> Connection:
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            connection.execute(select(func.pg_advisory_lock(_key(self.name))))
+        except SQLAlchemyError:
+            connection.close()
+            raise
+        return connection
 
     def _holds(self) -> bool:
         """Whether the lock is still held: it goes when the server restarts or the network breaks."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,54 @@ def test_an_old_result_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 
 def test_every_partial_file_is_another(tmp_path: Path) -> None:
     assert len({partial_path(tmp_path / "out.png") for _ in range(20)}) == 20
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from remote_upscale.api_clients.files.place import partial_path
+partial_path(Path(sys.argv[1])).write_bytes(b"half a result")
+print("ready", flush=True)
+if sys.argv[2] == "stay":
+    sys.stdin.readline()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def start_other(destination: Path, then: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", KILLED, str(destination), then]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "ready\n"
+    return other
+
+
+@pytest.mark.skipif(os.name == "nt", reason="on Windows age alone tells")
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    destination = tmp_path / "out.png"
+    for _ in range(2):
+        start_other(destination, "die").communicate()
+    other = start_other(destination, "stay")
+    mine = partial_path(destination)
+    assert len(names(tmp_path)) == 2
+    assert mine.exists()
+    another = partial_path(destination)
+    assert len(names(tmp_path)) == 3
+    other.communicate("die\n")
+    discard(another)
+    discard(mine)
+    discard(partial_path(destination))
+    assert names(tmp_path) == set()
+
+
+def test_what_nobody_has_touched_for_long_is_removed(tmp_path: Path) -> None:
+    old = tmp_path / ".out.png.0123.part"
+    other = tmp_path / ".other.png.0123.part"
+    for path in (old, other):
+        path.touch()
+        os.utime(path, (0, 0))
+    discard(partial_path(tmp_path / "out.png"))
+    assert names(tmp_path) == {".other.png.0123.part"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of this kind are POSIX's")
