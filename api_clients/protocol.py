@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -160,6 +160,17 @@ class Submitted:
     state: State
 
 
+@dataclass(frozen=True)
+class Found:
+    """A page of a provider's own history: the jobs on it that were asked for with what we sent.
+
+    ``next_page`` is what to ask for the next one with; ``None`` where there is none.
+    """
+
+    handles: tuple[Handle, ...]
+    next_page: str | None = None
+
+
 class Provider(ABC):
     """One provider's protocol.
 
@@ -262,6 +273,28 @@ class Provider(ABC):
     def read_cancel(self, reply: Reply) -> bool:
         """Whether the provider took the cancellation; usually left alone."""
         return 200 <= reply.status < 300
+
+    @property
+    def history_root(self) -> str:
+        """Where ``find`` asks; the key is sent there too. To be filled in together with it."""
+        return self.root
+
+    def find(self, model: Model, since: datetime, until: datetime, page: str | None = None) -> Request | None:
+        """The request for the jobs that were submitted in a time, where the provider lists them."""
+        return None
+
+    def read_found(
+        self, model: Model, reply: Reply, values: Mapping[str, Value], is_input: Callable[[str], bool]
+    ) -> Found:
+        """Read the reply to ``find``; to be filled in together with it. Raises as ``read_status``.
+
+        Args:
+            model: what was submitted to.
+            reply: to be read.
+            values: the parameters that were sent.
+            is_input: whether a link is that of the input that was sent.
+        """
+        return Found(())
 
     def balance(self) -> Request | None:
         """A free request that shows whether the key works, where there is one."""

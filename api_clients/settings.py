@@ -51,6 +51,7 @@ class Roots:
     fal_queue: str = "https://queue.fal.run"
     fal_rest: str = "https://rest.fal.ai"
     fal_cdn: str = "https://v3.fal.media"
+    fal_api: str = "https://api.fal.ai/v1"
 
     def all(self) -> tuple[str, ...]:
         """Every root, for the guard that decides which loopback links may be followed."""
@@ -182,6 +183,7 @@ _ROOT_VARIABLES = {
     "fal_queue": "REMOTE_UPSCALE_FAL_QUEUE_URL",
     "fal_rest": "REMOTE_UPSCALE_FAL_REST_URL",
     "fal_cdn": "REMOTE_UPSCALE_FAL_CDN_URL",
+    "fal_api": "REMOTE_UPSCALE_FAL_API_URL",
 }
 _HOSTING_WAYS = ("auto", "fal", "object-store", "url")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -27,6 +27,11 @@ async def _resume(printer: Printer) -> int:
     try:
         settings = Settings.load()
         async with Engine(settings) as engine:
+            for row in await engine.look_up():
+                tell(
+                    f"{row.source}: {row.model} never answered the submit; it may be charged. Look at the "
+                    "provider's history, or run it with --no-reuse to order it again."
+                )
             rows = engine.ledger.resumable(sandbox=settings.sandbox)
             if not rows and not printer.json:
                 printer.line("Nothing is left to resume.")

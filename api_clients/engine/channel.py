@@ -16,10 +16,17 @@ class Channel:
         self.settings = settings
         self._http = http
 
-    async def call(self, request: Request) -> Reply:
-        """One request and its reply, whatever its status; raises when there is no reply."""
+    async def call(self, request: Request, *, root: str | None = None) -> Reply:
+        """One request and its reply, whatever its status; raises when there is no reply.
+
+        Args:
+            request: what to send.
+            root: another configured one of the provider's than the usual.
+        """
         key = require_key(self.provider, self.settings)
-        return await self._http.call(request, root=self.provider.root, auth=self.provider.authorise(key))
+        return await self._http.call(
+            request, root=root or self.provider.root, auth=self.provider.authorise(key)
+        )
 
 
 def require_key(provider: Provider | type[Provider], settings: Settings) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 from weakref import WeakValueDictionary
@@ -25,6 +26,7 @@ from ..results import Results
 from ..sandbox import Sandbox
 from ..settings import Settings
 from ..sizes import Expected
+from ..states import JobState
 from .channel import Channel, require_key
 from .earlier import Earlier
 from .fetching import Fetcher, Wanted
@@ -75,9 +77,17 @@ class Engine:
             self._fetcher = Fetcher(self.settings, self._http)
             self._vault = Vault(results, self.ledger, self.settings.size.store_bytes)
             self._recovery = Recovery(self.ledger, self._vault, self._work)
-            self._earlier = Earlier(self.ledger, self._recovery, Finder(), sandbox=self.settings.sandbox)
+            self._finder = Finder(self.ledger, self._models, self._channel)
+            self._earlier = Earlier(self.ledger, self._recovery, self._finder, sandbox=self.settings.sandbox)
             hosting = Hosting(self.settings, self._http)
-            self._ordering = Ordering(self.settings, self.ledger, hosting, self._recovery, self._work)
+            self._ordering = Ordering(
+                settings=self.settings,
+                ledger=self.ledger,
+                hosting=hosting,
+                recovery=self._recovery,
+                finder=self._finder,
+                work=self._work,
+            )
             self._stack = stack.pop_all()
         return self
 
@@ -172,13 +182,24 @@ class Engine:
         errand = Errand(job, await self._wanted_again(row, model), Tracker(on_progress))
         return await self._recovery.take_up(row, errand)
 
+    async def look_up(self) -> list[JobRow]:
+        """Ask providers, where they can be asked, for jobs of the last day whose submit was not answered.
+
+        Returns:
+            Those that nobody knows of yet. The others can be resumed from now on.
+        """
+        since = datetime.now(UTC) - timedelta(days=1)
+        rows = await asyncio.to_thread(self.ledger.jobs, states=[JobState.UNKNOWN], since=since)
+        rows = [row for row in rows if row.sandbox == self.settings.sandbox]
+        found = await asyncio.gather(*map(self._finder.find, rows))
+        return [row for row, job in zip(rows, found, strict=True) if job is None]
+
     def _work(self, row: str, errand: Errand, *, resumed: bool = False, delivered: bool = False) -> Work:
         model = errand.job.model
-        provider = self._providers[model.provider](self.settings.roots)
         return Work(
             row=row,
             model=model,
-            channel=Channel(provider, self.settings, self._http),
+            channel=self._channel(model.provider),
             wanted=errand.wanted,
             tracker=errand.tracker,
             ledger=self.ledger,
@@ -187,6 +208,9 @@ class Engine:
             resumed=resumed,
             delivered=delivered,
         )
+
+    def _channel(self, provider: str) -> Channel:
+        return Channel(self._providers[provider](self.settings.roots), self.settings, self._http)
 
     async def _open(self, job: Job, tracker: Tracker) -> Order:
         plan = await self.plan(job)

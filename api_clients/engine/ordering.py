@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from ..errors import HostingFailed, RemoteUpscaleError
+from ..errors import HostingFailed, RemoteUpscaleError, SubmissionUnknown
 from ..files.place import check_place
 from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo
 from ..hosting import Hosting
 from ..ledger import Budget, Intent, JobState, Ledger, LedgerMisuse
+from ..protocol import Queued, Submitted
 from ..settings import Settings
+from .finding import Finder
 from .identity import account
 from .job import Outcome, Stage
 from .order import Order
@@ -27,16 +29,25 @@ class Ordering:
         ledger: where each step is written ahead.
         hosting: puts inputs where the provider can fetch them.
         recovery: is told which jobs this process is at.
+        finder: asks providers for jobs whose submit was not answered.
         work: makes the work on a job of the ledger.
     """
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, hosting: Hosting, recovery: Recovery, work: MakeWork
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        hosting: Hosting,
+        recovery: Recovery,
+        finder: Finder,
+        work: MakeWork,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._hosting = hosting
         self._recovery = recovery
+        self._finder = finder
         self._work = work
 
     async def enter(self, order: Order, *, alone: bool) -> str | None:
@@ -113,7 +124,12 @@ class Ordering:
         work = self._work(row, errand)
         errand.tracker.tell(Stage.QUEUED)
         request = work.channel.provider.submit(errand.job.model, plan.values, url)
-        submitted, hint = await submit(work, request, url)
+        try:
+            submitted, hint = await submit(work, request, url)
+        except SubmissionUnknown:
+            submitted, hint = await self._look_up(row), 0.0
+            if submitted is None:
+                raise
         fetched = await work.see_through(submitted.handle, submitted.state, hint)
         return fetched_outcome(
             errand,
@@ -123,6 +139,12 @@ class Ordering:
             cost=plan.cost,
             had_alpha=isinstance(plan.input, ImageInfo) and plan.input.alpha,
         )
+
+    async def _look_up(self, row: str) -> Submitted | None:
+        """What became of a submit that was not answered, where the provider can be asked."""
+        job = await asyncio.to_thread(self._ledger.look, row)
+        found = await self._finder.find(job) if job else None
+        return Submitted(found.handle, Queued()) if found else None
 
     def _retract(self, row: str) -> None:
         with suppress(RemoteUpscaleError, LedgerMisuse):  # the first error is the one to be told

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 
 from ..errors import RemoteUpscaleError, SubmissionUnknown
 from ..http.retry import retrying
-from ..ledger import bare
+from ..ledger import link_digest
 from ..models import Model
 from ..protocol import Request, Submitted, submission_unknown
 from .cancelling import give_up
@@ -36,7 +35,7 @@ async def submit(work: Work, request: Request, link: str) -> tuple[Submitted, fl
         RemoteUpscaleError: the provider refused it; nothing was accepted.
         CancelledError: once what became of it is recorded; an accepted job is cancelled at the provider.
     """
-    await _take_place(work, hashlib.sha256(str(bare(link)).encode()).hexdigest())
+    await _take_place(work, link_digest(link))
     sending = asyncio.ensure_future(_send_and_record(work, request))
     try:
         return await asyncio.shield(sending)

@@ -4,6 +4,6 @@ from ..states import JobState
 from .database import LedgerMisuse
 from .rows import Intent, JobRow
 from .spending import Budget, month_start
-from .store import Ledger, bare
+from .store import Ledger, link_digest
 
-__all__ = ["Budget", "Intent", "JobRow", "JobState", "Ledger", "LedgerMisuse", "bare", "month_start"]
+__all__ = ["Budget", "Intent", "JobRow", "JobState", "Ledger", "LedgerMisuse", "link_digest", "month_start"]

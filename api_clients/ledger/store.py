@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from datetime import UTC, datetime
@@ -134,6 +135,26 @@ class Ledger(History):
         except InvalidParameter as error:
             error.request_id = handle.request_id  # the job is paid for: its id must not get lost here
             raise
+
+    def adopt(self, job: str, handle: Handle) -> bool:
+        """The provider took a job after all; ``False`` where another job has that request id."""
+        others = select(jobs.c.id).where(jobs.c.request_id == handle.request_id).limit(1)
+        with self.database.transaction(exclusive=True) as connection:
+            if connection.scalar(others) is not None:
+                return False
+            self._move(
+                connection,
+                job,
+                JobState.SUBMITTED,
+                since=[JobState.UNKNOWN],
+                request_id=handle.request_id,
+                handle=handle,
+                submitted=_now(),
+                finished=None,
+                error_kind=None,
+                error_message=None,
+            )
+        return True
 
     def kept(self, job: str, *, sha256: str, bytes: int, width: int, height: int) -> None:  # noqa: A002
         """The result is in the result store; also straight from a submit whose reply was the result."""
@@ -324,6 +345,11 @@ def bare(value: Any) -> Any:
     if parts is None:
         return value
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def link_digest(link: str) -> str:
+    """What the ledger keeps of an input's link, so that it can be recognised."""
+    return hashlib.sha256(str(bare(link)).encode()).hexdigest()
 
 
 def _now() -> datetime:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,11 +21,12 @@ from ..errors import (
 )
 from ..json_values import as_count, as_list, as_object, as_text
 from ..models import Limits, Media, Model
-from ..parameters import Choice, Flag, Integer, Number, Parameter
+from ..parameters import Choice, Flag, Integer, Number, Parameter, Value
 from ..prices import PerOutputMegapixel
 from ..protocol import (
     Done,
     Failed,
+    Found,
     Handle,
     Output,
     Provider,
@@ -39,6 +41,7 @@ from ..protocol import (
 )
 from ..sizes import ByMode
 from ..text import clean
+from . import fal_history
 from .statuses import empty_balance, from_status
 
 
@@ -198,6 +201,22 @@ class Fal(Provider):
                 return Done(None)
             case _:
                 return Running(note=word or "no status")
+
+    @property
+    def history_root(self) -> str:
+        return self.roots.fal_api
+
+    def find(self, model: Model, since: datetime, until: datetime, page: str | None = None) -> Request | None:
+        return fal_history.request(self.history_root, model, since, until, page)
+
+    def read_found(
+        self, model: Model, reply: Reply, values: Mapping[str, Value], is_input: Callable[[str], bool]
+    ) -> Found:
+        error = self.read_error(reply)
+        if error is not None:
+            raise error
+        ids, page = fal_history.read(model, reply.object(), values, is_input)
+        return Found(tuple(self.handle(model, request_id) for request_id in ids), page)
 
     def result(self, handle: Handle) -> Request:
         return Request("GET", handle.result_url or handle.status_url.removesuffix("/status"))

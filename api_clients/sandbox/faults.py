@@ -21,6 +21,8 @@ class Stage(StrEnum):
     RESULT = "result"
     CANCEL = "cancel"
     BALANCE = "balance"
+    FIND = "find"
+    """The provider's list of earlier requests."""
     TOKEN = "token"  # noqa: S105 (a stage, not a password)
     UPLOAD = "upload"
     INITIATE = "initiate"

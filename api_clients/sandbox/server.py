@@ -20,6 +20,7 @@ from .context import Context
 from .control import HEADER, Control
 from .exchange import Call, Exchange, Record, Recorded, Route
 from .fal import Fal
+from .fal_history import FalHistory
 from .faults import Action, Faults, Stage
 from .inputs import is_loopback
 from .jobs import Delays, Job, Jobs
@@ -123,6 +124,7 @@ class Sandbox:
             fal_queue=f"{self.url}/fal/queue",
             fal_rest=f"{self.url}/fal/rest",
             fal_cdn=f"{self.url}/fal/cdn",
+            fal_api=f"{self.url}/fal/api",
         )
         return sock
 
@@ -150,7 +152,8 @@ class Sandbox:
             model_of=self._model_of_result,
         )
         # The catch-all paths of submits come last in each provider's list.
-        for route in [results, *storage.routes(), *_protocols(context)]:
+        history = FalHistory(context)
+        for route in [results, *storage.routes(), *history.routes(), *_protocols(context)]:
             app.router.add_route(route.method, route.path, self._exchange.serve(route))
         return app
 

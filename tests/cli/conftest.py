@@ -66,7 +66,7 @@ def remote(monkeypatch, key):
     thread = threading.Thread(target=asyncio.run, args=[serve()])
     thread.start()
     assert started.wait(20)
-    for name in ("pixazo", "apixo", "fal_queue", "fal_rest", "fal_cdn"):
+    for name in ("pixazo", "apixo", "fal_queue", "fal_rest", "fal_cdn", "fal_api"):
         monkeypatch.setenv(f"REMOTE_UPSCALE_{name.upper()}_URL", getattr(holder["sandbox"].roots, name))
     for name in ("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY"):
         monkeypatch.setenv(name, key)

@@ -124,6 +124,7 @@ def environment(settings):
         "REMOTE_UPSCALE_FAL_QUEUE_URL": roots.fal_queue,
         "REMOTE_UPSCALE_FAL_REST_URL": roots.fal_rest,
         "REMOTE_UPSCALE_FAL_CDN_URL": roots.fal_cdn,
+        "REMOTE_UPSCALE_FAL_API_URL": roots.fal_api,
     }
 
 

@@ -118,10 +118,13 @@ def test_an_unusable_home_stops_a_command(cli, home, command):
 
 def test_the_sandbox_is_served_until_stopped(start):
     process = start("sandbox")
-    lines = [process.stdout.readline() for _ in range(9)]
+    lines = [process.stdout.readline() for _ in range(10)]
     variables = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
     assert set(variables) == {
-        *(f"REMOTE_UPSCALE_{name}_URL" for name in ("PIXAZO", "APIXO", "FAL_QUEUE", "FAL_REST", "FAL_CDN")),
+        *(
+            f"REMOTE_UPSCALE_{name}_URL"
+            for name in ("PIXAZO", "APIXO", "FAL_QUEUE", "FAL_REST", "FAL_CDN", "FAL_API")
+        ),
         *("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY", "REMOTE_UPSCALE_HOSTING"),
     }
     request = urllib.request.Request(

@@ -78,7 +78,16 @@ CASES = {
         1,
         "submission_unknown",
     ),
-    "truncated reply": (FAL, "submit", faulty.truncated(), 1, "submission_unknown", 1, "submission_unknown"),
+    "truncated reply": (
+        PIXAZO,
+        "submit",
+        faulty.truncated(),
+        1,
+        "submission_unknown",
+        1,
+        "submission_unknown",
+    ),
+    "truncated reply of one who can be asked": (FAL, "submit", faulty.truncated(), 1, None, 1, "completed"),
     "garbage in reply": (
         PIXAZO,
         "submit",
@@ -98,7 +107,7 @@ CASES = {
         "submission_unknown",
     ),
     "nested JSON in reply": (
-        FAL,
+        PIXAZO,
         "submit",
         faulty.garbage("nested"),
         1,

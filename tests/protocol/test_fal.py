@@ -1,6 +1,7 @@
 """fal's queue: its requests, its states, and every error type of its documentation."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from remote_upscale.api_clients.errors import Kind, RemoteUpscaleError
@@ -8,6 +9,7 @@ from remote_upscale.api_clients.protocol import Done, Failed, Handle, Queued, Re
 from remote_upscale.api_clients.providers.fal import Fal
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Roots
+from remote_upscale.api_clients.urls import lies_under
 
 ROOT = "https://queue.fal.run"
 FAL = Fal(Roots())
@@ -250,3 +252,60 @@ def test_cancel_replies():
     assert FAL.read_cancel(reply({}, 200))
     assert not FAL.read_cancel(reply({"status": "ALREADY_COMPLETED"}, 400))
     assert not FAL.read_cancel(reply({"status": "NOT_FOUND"}, 404))
+
+
+HISTORY = {
+    "items": [
+        {
+            "request_id": "r-1",
+            "json_input": {"image_url": INPUT, "seed": 7, "upscale_factor": 2.0, "more": None},
+        },
+        {"request_id": "r-2", "json_input": {"image_url": INPUT, "seed": 8, "upscale_factor": 2}},
+        {
+            "request_id": "r-3",
+            "json_input": {"image_url": "https://x.test/y", "seed": 7, "upscale_factor": 2},
+        },
+        {"request_id": "r-4", "json_input": {"image_url": INPUT, "upscale_factor": 2}},
+        {"request_id": "../r-5", "json_input": {"image_url": INPUT, "seed": 7, "upscale_factor": 2}},
+        {"request_id": "r-6"},
+        {
+            "request_id": "r-7",
+            "json_input": {"image_url": INPUT, "seed": 7, "upscale_factor": 2, "sync_mode": True},
+        },
+        "nonsense",
+    ],
+    "next_cursor": "Mg==",
+    "has_more": True,
+}
+
+
+def test_the_request_for_earlier_requests():
+    since = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+    request = FAL.find(SEAMLESS, since, since + timedelta(hours=1), "Mg==")
+    assert request.method == "GET"
+    assert request.url == (
+        "https://api.fal.ai/v1/models/requests/by-endpoint?endpoint_id=fal-ai%2Fseedvr%2Fupscale%2Fimage%2Fseamless"
+        "&start=2026-01-02T03%3A04%3A05Z&end=2026-01-02T04%3A04%3A05Z&expand=payloads&limit=100&cursor=Mg%3D%3D"
+    )
+    assert lies_under(FAL.history_root, request.url)
+
+
+def test_earlier_requests_are_told_apart_by_what_was_sent():
+    sent = {"seed": 7, "upscale_factor": 2}
+    found = FAL.read_found(IMAGE, reply(HISTORY), sent, lambda link: link == INPUT)
+    assert [handle.request_id for handle in found.handles] == ["r-1", "r-7"]
+    assert found.handles[0] == FAL.handle(IMAGE, "r-1")
+    assert found.next_page == "Mg=="
+
+
+@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": [], "has_more": False, "next_cursor": "x"}])
+def test_an_empty_history(body):
+    found = FAL.read_found(IMAGE, reply(body), {}, lambda _link: True)
+    assert (found.handles, found.next_page) == ((), None)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, Kind.AUTHENTICATION), (403, Kind.FORBIDDEN)])
+def test_a_history_that_is_refused(status, kind):
+    with pytest.raises(RemoteUpscaleError) as caught:
+        FAL.read_found(IMAGE, reply({"detail": "No."}, status), {}, lambda _link: True)
+    assert caught.value.kind == kind

@@ -239,3 +239,38 @@ async def test_an_unknown_state_word(sandbox, client, input_url):
     handle = (await submit(client, sandbox, image_url=input_url)).json()
     sandbox.faults.add(Stage.STATUS, state("PAUSED"))
     assert (await client.get(handle["status_url"], headers=KEY)).json()["status"] == "PAUSED"
+
+
+async def history(client, sandbox, headers=KEY, **query):
+    address = f"{sandbox.roots.fal_api}/models/requests/by-endpoint"
+    return await client.get(address, headers=headers, params={"endpoint_id": IMAGE} | query)
+
+
+async def test_the_list_of_requests(sandbox, client, input_url):
+    made = [(await submit(client, sandbox, image_url=input_url, seed=seed)).json() for seed in (1, 2, 3)]
+    await submit(client, sandbox, f"{IMAGE}/seamless", image_url=input_url)
+    body = (await history(client, sandbox)).json()
+    assert [item["request_id"] for item in body["items"]] == [job["request_id"] for job in made[::-1]]
+    assert (body["has_more"], body["next_cursor"]) == (False, None)
+    assert "json_input" not in body["items"][0]
+    first = (await history(client, sandbox, expand="payloads", limit="2")).json()
+    assert first["items"][0]["json_input"] == {"image_url": input_url, "seed": 3}
+    assert first["has_more"]
+    rest = (await history(client, sandbox, limit="2", cursor=first["next_cursor"])).json()
+    assert [item["request_id"] for item in rest["items"]] == [made[0]["request_id"]]
+    assert not rest["has_more"]
+
+
+async def test_the_list_of_requests_of_another_time_is_empty(sandbox, client, input_url):
+    await submit(client, sandbox, image_url=input_url)
+    body = (await history(client, sandbox, start="2020-01-01", end="2020-01-02T00:00:00Z")).json()
+    assert body["items"] == []
+
+
+@pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "101"}, {"start": "yesterday"}, {"cursor": "?"}])
+async def test_a_list_that_is_asked_for_wrongly_is_refused(sandbox, client, query):
+    assert (await history(client, sandbox, **query)).status_code == 422
+
+
+async def test_the_list_needs_a_key(sandbox, client):
+    assert (await history(client, sandbox, headers={})).status_code == 401
