@@ -77,7 +77,7 @@ class Engine:
             self._fetcher = Fetcher(self.settings, self._http)
             self._vault = Vault(results, self.ledger, self.settings.size.store_bytes)
             self._recovery = Recovery(self.ledger, self._vault, self._work)
-            self._finder = Finder(self.ledger, self._models, self._channel)
+            self._finder = Finder(self.ledger, self._models, self._channel, self.settings.poll_floor)
             self._earlier = Earlier(self.ledger, self._recovery, self._finder, sandbox=self.settings.sandbox)
             hosting = Hosting(self.settings, self._http)
             self._ordering = Ordering(

@@ -20,7 +20,7 @@ _BEFORE, _AFTER = timedelta(minutes=2), timedelta(minutes=15)
 _MOST_PAGES = 10
 _FRESH = timedelta(minutes=1)
 _PAUSES = (0, 1, 2, 4)
-"""Before each look for a job that was sent just now, in times of ``poll_floor``: it may not be listed at once."""
+"""Waits before each look for a job that was sent just now, in floors: it may not be listed yet."""
 
 
 class Finder:
@@ -30,14 +30,16 @@ class Finder:
         ledger: knows which jobs are known already.
         models: the upscalers there are.
         channel: gives the line to a provider, by name.
+        floor: seconds between two requests for one job, at least.
     """
 
     def __init__(
-        self, ledger: Ledger, models: Mapping[str, Model], channel: Callable[[str], Channel]
+        self, ledger: Ledger, models: Mapping[str, Model], channel: Callable[[str], Channel], floor: float
     ) -> None:
         self._ledger = ledger
         self._models = models
         self._channel = channel
+        self._floor = floor
         self._one_at_a_time = asyncio.Lock()
 
     def can_ask(self, row: JobRow) -> bool:
@@ -53,9 +55,7 @@ class Finder:
             return None
         async with self._one_at_a_time:  # two that look alike must not both take the same one
             for pause in _PAUSES:
-                await asyncio.sleep(
-                    pause * self._channel(self._models[row.model].provider).settings.poll_floor
-                )
+                await asyncio.sleep(pause * self._floor)
                 try:
                     handle = await self._look_through(row, row.sent)
                 except RemoteUpscaleError as error:
