@@ -16,7 +16,7 @@ from remote_upscale.api_clients.registry import MODELS
 from remote_upscale.api_clients.sandbox import Delays, Sandbox
 from remote_upscale.api_clients.settings import Secret, Settings, TimeLimits
 
-pytest_plugins = ["postgresql_server"]
+pytest_plugins = ["postgresql_server", "s3_server"]
 
 WORKFLOW = '{"distinctive": "workflow-secret-51c3"}'
 """What ComfyUI would embed; it may never reach a provider."""

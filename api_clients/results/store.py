@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, cast
+from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
@@ -21,7 +22,6 @@ from ..errors import InvalidParameter, StoreFailed
 from ..files.place import cannot_write
 from ..object_stores import PART, RemoteStore, connect, error_code, is_refusal
 from ..settings import TimeLimits
-from ..urls import split
 
 if TYPE_CHECKING:  # it exists in the type stubs only
     from obstore import ObjectMeta
@@ -73,8 +73,8 @@ class Results:
         """What to call it to people."""
         if self._folder is not None:
             return str(self._folder)
-        parts = split(self._url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts else "The store"
+        parts = urlsplit(self._url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     async def put(self, file: Path, sha256: str) -> None:
         """Store a file, unless it is there. What is read meanwhile is the whole file or none.

@@ -4,41 +4,16 @@ import time
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 from remote_upscale.api_clients.errors import HostingFailed, InvalidInput
 from remote_upscale.api_clients.hosting import Hosting
 from remote_upscale.api_clients.http import Http
 from remote_upscale.api_clients.settings import Settings, TimeLimits
-
-SECRET = "distinctive-aws-secret-77aa"
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+from s3_server import S3_SECRET
 
 
 @pytest.fixture
-def bucket(endpoint, monkeypatch):
-    """A fresh bucket on a server that is found by the usual variables."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDISTINCTIVE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    httpx.post(f"{endpoint}/moto-api/reset")
-    httpx.put(f"{endpoint}/inputs")
-    return "s3://inputs/some/prefix"
-
-
-@pytest.fixture
-async def host(bucket, tmp_path):
-    settings = Settings(home=tmp_path, bucket_url=bucket, time=TimeLimits(retry=2, idle=5))
+async def host(s3_url, tmp_path):
+    settings = Settings(home=tmp_path, bucket_url=s3_url, time=TimeLimits(retry=2, idle=5))
     async with Http(settings) as http:
         yield Hosting(settings, http).host
 
@@ -56,7 +31,7 @@ async def test_the_signed_link_gives_the_bytes_and_their_type(host, make, size):
     assert got.status_code == 200
     assert got.content == file.data
     assert got.headers["content-type"] == "image/png"
-    assert f"/inputs/some/prefix/{file.digest}.png?" in hosted.url
+    assert f"/bucket/some/prefix/{file.digest}.png?" in hosted.url
     assert hosted.way == "object-store"
     assert told[-1] == (size, size)
     assert told == sorted(told)
@@ -76,7 +51,7 @@ async def test_only_the_signature_opens_it_and_nobody_is_shown_it(host, make):
     file = make()
     hosted = await host(file.source, **file.args())
     assert (await fetch(hosted.url.partition("?")[0])).status_code == 403
-    assert SECRET not in hosted.url
+    assert S3_SECRET not in hosted.url
     assert hosted.url not in repr(hosted)
 
 
@@ -85,7 +60,7 @@ async def test_the_same_bytes_are_uploaded_once(host, make, caplog):
     with caplog.at_level(logging.INFO, logger="werkzeug"):
         await host(file.source, **file.args())
         hosted = await host(file.source, **file.args(), progress=lambda *a: told.append(a))
-    assert caplog.text.count("PUT /inputs/some/prefix/") == 1
+    assert caplog.text.count("PUT /bucket/some/prefix/") == 1
     assert told == []
     assert (await fetch(hosted.url)).content == file.data
 
@@ -99,7 +74,7 @@ async def test_an_object_of_another_size_is_replaced(host, make):
     assert (await fetch(hosted.url)).content == file.data
 
 
-async def test_a_bucket_that_does_not_exist_is_named_as_the_reason(bucket, make, tmp_path):
+async def test_a_bucket_that_does_not_exist_is_named_as_the_reason(s3_url, make, tmp_path):
     settings = Settings(home=tmp_path, bucket_url="s3://nowhere/x", time=TimeLimits(retry=2, idle=5))
     file = make()
     async with Http(settings) as http:
@@ -109,19 +84,19 @@ async def test_a_bucket_that_does_not_exist_is_named_as_the_reason(bucket, make,
     assert "REMOTE_UPSCALE_BUCKET_URL" in caught.value.hint
 
 
-async def test_a_store_that_cannot_be_reached_is_a_passing_error(bucket, make, tmp_path, monkeypatch):
+async def test_a_store_that_cannot_be_reached_is_a_passing_error(s3_url, make, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    settings = Settings(home=tmp_path, bucket_url=bucket, time=TimeLimits(retry=0.2, idle=1))
+    settings = Settings(home=tmp_path, bucket_url=s3_url, time=TimeLimits(retry=0.2, idle=1))
     file = make()
     async with Http(settings) as http:
         with pytest.raises(HostingFailed, match="cannot be used") as caught:
             await Hosting(settings, http).host(file.source, **file.args())
     assert caught.value.transient
-    assert SECRET not in str(caught.value)
+    assert S3_SECRET not in str(caught.value)
     assert "127.0.0.1" not in str(caught.value)
 
 
-async def test_a_refused_key_is_said_and_not_shown(bucket, make, tmp_path, monkeypatch):
+async def test_a_refused_key_is_said_and_not_shown(s3_url, make, tmp_path, monkeypatch):
     from aiohttp import web
 
     async def refuse(request: web.Request) -> web.Response:
@@ -135,7 +110,7 @@ async def test_a_refused_key_is_said_and_not_shown(bucket, make, tmp_path, monke
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{runner.addresses[0][1]}")
-    settings = Settings(home=tmp_path, bucket_url=bucket, time=TimeLimits(retry=1, idle=5))
+    settings = Settings(home=tmp_path, bucket_url=s3_url, time=TimeLimits(retry=1, idle=5))
     file = make()
     async with Http(settings) as http:
         with pytest.raises(HostingFailed, match=r"refuses the upload \(AccessDenied\)") as caught:
