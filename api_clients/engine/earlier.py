@@ -35,15 +35,19 @@ class Earlier:
         self._finder = finder
         self._sandbox = sandbox
 
-    async def answer(self, identity: str, errand: Errand) -> Outcome | None:
+    async def answer(self, identity: str, errand: Errand, of_no_use: set[str]) -> Outcome | None:
         """The result of a job of that identity; ``None`` when one has to be ordered.
+
+        Args:
+            identity: of the job.
+            errand: what it is about.
+            of_no_use: our ids of jobs that have no result; those that turn out so are added.
 
         Raises:
             SubmissionUnknown: nobody knows whether it was ordered already.
             ResultLost: what was stored is damaged, and the provider has it no more.
             RemoteUpscaleError: there is one, but its result cannot be had now.
         """
-        of_no_use: set[str] = set()
         while True:
             rows = await asyncio.to_thread(self._ledger.same, identity, sandbox=self._sandbox)
             row = _most_useful([row for row in rows if row.id not in of_no_use])

@@ -154,13 +154,14 @@ class Engine:
                 return await self._answer(order)
 
     async def _answer(self, order: Order) -> Outcome:
+        of_no_use: set[str] = set()
         while True:
-            outcome = await self._earlier.answer(order.identity, order.errand)
+            outcome = await self._earlier.answer(order.identity, order.errand, of_no_use)
             if outcome is not None:
                 return outcome
             self.ready(order.errand.job)
-            row = await self._ordering.enter(order, alone=True)
-            if row is not None:  # else another process was first
+            row = await self._ordering.enter(order, alone=True, besides=of_no_use)
+            if row is not None:  # else another process was quicker
                 return await self._ordering.carry_out(order, row)
 
     async def _order(self, order: Order) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from contextlib import suppress
 
 from ..errors import HostingFailed, RemoteUpscaleError, SubmissionUnknown
@@ -50,15 +51,16 @@ class Ordering:
         self._finder = finder
         self._work = work
 
-    async def enter(self, order: Order, *, alone: bool) -> str | None:
+    async def enter(self, order: Order, *, alone: bool, besides: Collection[str] = ()) -> str | None:
         """Reserve the money for a job and record the intent; nothing is sent yet.
 
         Args:
             order: the job.
-            alone: not while a job of the same identity is under way.
+            alone: not where another job of the same identity has a result, or may come to one.
+            besides: our ids of jobs of which that is known not to be so.
 
         Returns:
-            Our id for it; ``None`` where one of the same identity is under way.
+            Our id for it; ``None`` where there is another.
 
         Raises:
             InvalidInput: its result could not be put where it is to go.
@@ -72,6 +74,7 @@ class Ordering:
             self._intent(order),
             budget=None if cap is None else Budget(cap, self._settings.unpriced),
             alone=alone,
+            besides=besides,
         )
         if not isinstance(entered, str):
             return None

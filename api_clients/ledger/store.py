@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -63,16 +64,24 @@ class Ledger(History):
         self._marks.release()
         self.database.close()
 
-    def enter(self, intent: Intent, *, budget: Budget | None = None, alone: bool = False) -> str | JobRow:
+    def enter(
+        self,
+        intent: Intent,
+        *,
+        budget: Budget | None = None,
+        alone: bool = False,
+        besides: Collection[str] = (),
+    ) -> str | JobRow:
         """Record the intent to run a job, if there is money for it. Links are kept without their query.
 
         Args:
             intent: the job.
             budget: what may be spent; its cost is reserved from now on.
-            alone: not while a job of the same identity is under way.
+            alone: not where another job of the same identity has a result, or may come to one.
+            besides: our ids of jobs of which that is known not to be so.
 
         Returns:
-            Our id of the job; or the row of the one that is under way.
+            Our id of the job; or the row of the other one.
 
         Raises:
             BudgetExceeded: there is no money for it, or its cost is unknown; nothing was recorded.
@@ -80,7 +89,7 @@ class Ledger(History):
         self.settle()
         owner = self._own()
         with self.database.transaction(exclusive=True) as connection:
-            twin = self._twin(connection, intent) if alone else None
+            twin = self._twin(connection, intent, besides) if alone else None
             if twin is not None:
                 return twin
             if budget is not None and not intent.sandbox:
@@ -278,13 +287,14 @@ class Ledger(History):
             strike_off_unneeded(connection)
         return removed
 
-    def _twin(self, connection: Connection, intent: Intent) -> JobRow | None:
+    def _twin(self, connection: Connection, intent: Intent, besides: Collection[str]) -> JobRow | None:
+        left = (jobs.c.state == JobState.CANCELLED) & jobs.c.request_id.is_not(None)
         return row_of(
             connection,
             jobs.c.identity == intent.identity,
             jobs.c.sandbox == intent.sandbox,
-            jobs.c.state.in_(UNDER_WAY),
-            jobs.c.owner.is_not(None),
+            jobs.c.id.not_in(besides),
+            or_(left, jobs.c.state.in_([*UNDER_WAY, JobState.COMPLETED, JobState.UNKNOWN])),
         )
 
     def _insert(self, connection: Connection, intent: Intent, owner: str) -> str:

@@ -213,9 +213,19 @@ def test_a_job_that_is_to_be_alone_meets_the_one_that_is_under_way(ledger):
     assert len(ledger.jobs()) == 3
 
 
-@pytest.mark.parametrize("state", ["completed", "failed", "submission_unknown"])
-def test_a_job_that_is_to_be_alone_is_not_held_up_by_one_that_is_over(ledger, state):
-    bring_to(ledger, state)
+@pytest.mark.parametrize(
+    "state", ["prepared", "submitting", "submitted", "stored", "completed", "submission_unknown"]
+)
+def test_a_job_that_is_to_be_alone_meets_what_came_meanwhile(ledger, state):
+    """Another process may have ordered it, and even be done with it, since nothing was found."""
+    other = bring_to(ledger, state)
+    assert ledger.enter(intent(), alone=True).id == other
+    assert isinstance(ledger.enter(intent(), alone=True, besides={other}), str)
+
+
+def test_a_job_that_is_to_be_alone_is_not_held_up_by_what_has_no_result(ledger):
+    bring_to(ledger, "failed")
+    ledger.cancelled(prepare(ledger), "Stopped.")
     assert isinstance(ledger.enter(intent(), alone=True), str)
 
 
