@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from pathlib import Path
 
-from ..errors import InvalidInput, StoreFailed
+from ..errors import InvalidInput, InvalidParameter, StoreFailed
 from ..files.place import discard, move_into_place, partial_path
 from ..files.segments import Segments
 from ..ledger import JobRow, Ledger
@@ -59,10 +59,10 @@ class Vault:
             )
         try:
             await self._results.put(file, sha256)
-        except StoreFailed as error:
+            await asyncio.to_thread(self._ledger.stored.put, sha256, size)
+            await self._evict()
+        except (StoreFailed, InvalidParameter) as error:
             return f"The result was not kept for later runs. {error}"
-        await asyncio.to_thread(self._ledger.stored.put, sha256, size)
-        await self._evict()
         return None
 
     async def give(self, row: JobRow, destination: Path) -> Found:

@@ -52,11 +52,14 @@ class Database:
         self._patience = patience
         self._lock = threading.Lock()
         self._closed = False
+        self._inode: int | None = None
         with self.usable():
             self.engine = _sqlite(self.file, patience) if self.file else _postgresql(url, patience)
         try:
             with self.transaction(exclusive=True) as connection:
                 bring_up_to_date(connection, self.title)
+            if self.file is not None:
+                self._inode = self.file.stat().st_ino
         except BaseException:
             self.engine.dispose()
             raise
@@ -78,10 +81,18 @@ class Database:
         with self._lock, self.usable():
             if self._closed:
                 raise LedgerMisuse("The ledger is closed.")
+            self._check_there()
             with self._connect(reading=reading) as connection, connection.begin():
                 if exclusive and self.file is None:  # SQLite has one writer at a time anyway
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
                 yield connection
+
+    def _check_there(self) -> None:
+        """An open file that was removed takes everything and keeps nothing."""
+        if self._inode is not None and self.file is not None:
+            found = self.file.stat().st_ino if self.file.exists() else None
+            if found != self._inode:
+                raise OSError("it was removed or replaced while it was in use")
 
     def _connect(self, *, reading: bool) -> Connection:
         """A connection that works; a server that is just restarting is waited for."""
