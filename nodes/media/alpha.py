@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from .quantize import Floats
+from .quantize import Floats, Pixels
 
 _VISIBLE = 0.5 / 255
 """Below this alpha is 0 in 8 bits, and the colour can be anything."""
@@ -16,6 +16,19 @@ _EXACT = 1e-5
 """How far interpolation may miss 0 or 1 by rounding alone; far below one code of 16 bits."""
 _NO_COLOUR = 0.5
 _TINY = np.float32(1e-12)
+
+
+def with_channels(pixels: Pixels, channels: int) -> Pixels:
+    """Alpha left out, or an opaque one added, where there are not three or four channels as wanted.
+
+    Args:
+        pixels: [H,W,3] or [H,W,4], uint8 or uint16.
+        channels: 3 or 4.
+    """
+    have = pixels.shape[2]
+    if have == channels:
+        return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA if channels > have else cv2.COLOR_RGBA2RGB)
 
 
 def split_alpha(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -7,43 +7,29 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ...api_clients.errors import BadResponse, InvalidInput
 from ...api_clients.files.headers import Header, read_header, read_png_header
 from ...api_clients.files.kinds import PICTURES, format_of
-from ...api_clients.files.segments import Stamp, unreadable
+from ...api_clients.files.segments import unreadable
 from ...api_clients.files.strip import jpeg, png
 from ...api_clients.files.strip.structure import Source
-from .profiles import apply_transform, profile_transform, read_profile, to_srgb
-from .quantize import Bytes, to_float
-
-Pixels = npt.NDArray[Any]
-"""uint8 or uint16, [H,W,3] or [H,W,4], red first."""
+from .alpha import with_channels
+from .png import isal
+from .png_read import read_layout, read_rows
+from .profiles import apply_transform, is_srgb, profile_transform, read_profile, to_srgb
+from .quantize import Bytes, Pixels, new_floats, to_float
 
 _HINT = "Fetch it again; if it stays so, the provider made it wrong."
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _COLOUR = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
 _READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
 _GRAY = 0
-
-
-class _Memory(Source):
-    """A file in memory, to be read like one on disk."""
-
-    def __init__(self, data: bytes, path: Path) -> None:
-        self.path = path
-        self.format = "picture"
-        self.size = len(data)
-        self.stamp = Stamp(len(data), 0)
-        self._file = io.BytesIO(data)
-        self._reads = 0
 
 
 def decode_picture(source: bytes | Path, *, alpha: bool, max_pixels: int) -> torch.Tensor:
@@ -65,8 +51,7 @@ def decode_picture(source: bytes | Path, *, alpha: bool, max_pixels: int) -> tor
         BadResponse: it is damaged, cut off, animated, too large, or none of the three formats.
         InvalidInput: the path cannot be read.
     """
-    pixels = _decode(*_content(source), alpha=alpha, max_pixels=max_pixels)
-    return to_float(pixels)
+    return _decode(*_content(source), alpha=alpha, max_pixels=max_pixels)
 
 
 def _content(source: bytes | Path) -> tuple[bytes, Path]:
@@ -78,21 +63,33 @@ def _content(source: bytes | Path) -> tuple[bytes, Path]:
         raise unreadable(source, error) from None
 
 
-def _decode(data: bytes, path: Path, *, alpha: bool, max_pixels: int) -> Pixels:
+def _decode(data: bytes, path: Path, *, alpha: bool, max_pixels: int) -> torch.Tensor:
+    channels = 4 if alpha else 3
     try:
-        source = _Memory(data, path)
+        source = Source.in_memory(data, path, "picture")
         header = _check(source, max_pixels)
         profile = read_profile(source)
-        if source.format == "jpeg" and _is_cmyk(source):
-            pixels = _cmyk(data, source, profile)
-        else:
-            pixels = _opencv(data, source, header, alpha=alpha)
-            pixels = _without_profile(pixels, profile)
+        # Without isal, inflating takes so long that the threads gain nothing over OpenCV's own way.
+        layout = read_layout(source) if isal and source.format == "png" else None
+        if layout and header.orientation == 1 and is_srgb(profile):
+            values = new_floats(header.height, header.width, channels)
+            read_rows(source, layout, values)
+            return values
+        pixels = _pixels(data, source, header, profile, alpha=alpha)
     except InvalidInput as error:
         raise BadResponse(error.message, hint=_HINT) from None
+    return to_float(with_channels(pixels, channels))
+
+
+def _pixels(data: bytes, source: Source, header: Header, profile: bytes, *, alpha: bool) -> Pixels:
+    """[H,W,3] or [H,W,4], red first, upright, in sRGB."""
+    if source.format == "jpeg" and _is_cmyk(source):
+        pixels = _cmyk(data, source, profile)
+    else:
+        pixels = _without_profile(_opencv(data, source, header, alpha=alpha), profile)
     if pixels.shape[:2] != (header.height, header.width):
-        raise _undecodable(path)
-    return _with_channels(_upright(pixels, header.orientation), 4 if alpha else 3)
+        raise _undecodable(source.path)
+    return _upright(pixels, header.orientation)
 
 
 def _check(source: Source, max_pixels: int) -> Header:
@@ -159,7 +156,7 @@ def _cmyk(data: bytes, source: Source, profile: bytes) -> Bytes:
 
 
 def _without_profile(pixels: Pixels, profile: bytes) -> Pixels:
-    if profile_transform(profile, "RGB") is None and profile_transform(profile, "L") is None:
+    if is_srgb(profile):
         return pixels
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
@@ -177,13 +174,6 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 _FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
 """What is flipped, behind the transposition for 5 and up: 1 left and right, 0 top and bottom, -1 both."""
-
-
-def _with_channels(pixels: Pixels, channels: int) -> Pixels:
-    have = pixels.shape[2]
-    if have == channels:
-        return pixels
-    return cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA if channels > have else cv2.COLOR_RGBA2RGB)
 
 
 def _undecodable(path: Path) -> BadResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ def available_threads() -> int:
 
 def in_order(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int, ahead: int
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """What ``function`` gives for each item, in the items' order. Blocking.
 
     The work on further items goes on while the caller is busy with a result. A caller that stops early leaves

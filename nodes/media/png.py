@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from ...api_clients.errors import InvalidInput
+from ...api_clients.files.strip.png import SIGNATURE
 from .parallel import available_threads, in_order
 from .quantize import Bytes, to_uint8
 
 STRIP = 1 << 19
 """Bytes of 8-bit picture that are worked on together; they and their copies stay in a core's cache."""
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_STREAM_HEADER = b"\x78\x01"
+STREAM_HEADER = b"\x78\x01"
 _COLOUR_TYPES = {3: 2, 4: 6}
 _AVERAGE = 3
 _ADLER = 65521
@@ -36,14 +36,14 @@ _FLAT = 0.5
 
 
 def _accelerator() -> Any:
-    """The optional package ``isal``: the same format, two to three times as fast."""
+    """The optional package ``isal``: zlib's interface and format, two to three times as fast."""
     try:
         return importlib.import_module("isal.isal_zlib")
     except ImportError:
         return None
 
 
-_isal = _accelerator()
+isal = _accelerator()
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ def encode_png(image: torch.Tensor, *, threads: int | None = None) -> bytes:
     workers = min(len(starts), threads or available_threads())
     file = io.BytesIO()
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    file.write(_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", _STREAM_HEADER))
+    file.write(SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", STREAM_HEADER))
     adler = 1
     ahead = 0 if workers == 1 else 2 * workers
     for strip in in_order(lambda start: _encode(image, start, rows), starts, threads=workers, ahead=ahead):
         file.write(strip.chunk)
         adler = combine_adler(adler, strip.adler, strip.length)
-    file.write(_chunk(b"IDAT", adler.to_bytes(4, "big")) + _chunk(b"IEND", b""))
+    file.write(chunk(b"IDAT", adler.to_bytes(4, "big")) + chunk(b"IEND", b""))
     return file.getvalue()
 
 
@@ -124,12 +124,12 @@ def _encode(image: torch.Tensor, start: int, rows: int) -> _Strip:
     pixels = np.empty((1 + stop - start, width * channels), np.uint8)
     pixels[0] = 0
     to_uint8(image[start - above : stop], pixels[1 - above :].reshape(-1, width, channels))
-    filtered = _filter(pixels, channels)
+    filtered = average_filter(pixels, channels)
     data = _deflate(filtered, last=stop == height)
-    return _Strip(_chunk(b"IDAT", data), (_isal or zlib).adler32(filtered.data), filtered.size)
+    return _Strip(chunk(b"IDAT", data), (isal or zlib).adler32(filtered.data), filtered.size)
 
 
-def _filter(pixels: Bytes, channels: int) -> Bytes:
+def average_filter(pixels: Bytes, channels: int) -> Bytes:
     """PNG's average filter.
 
     Args:
@@ -151,8 +151,8 @@ def _filter(pixels: Bytes, channels: int) -> Bytes:
 
 
 def _deflate(filtered: Bytes, *, last: bool) -> bytes:
-    if _isal is not None:
-        packer = _isal.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
+    if isal is not None:
+        packer = isal.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
     else:
         strategy = zlib.Z_DEFAULT_STRATEGY if _is_flat(filtered) else zlib.Z_HUFFMAN_ONLY
         packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
@@ -165,6 +165,7 @@ def _is_flat(filtered: Bytes) -> bool:
     return int(np.count_nonzero(sample)) < (1 - _FLAT) * sample.size
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
-    crc = (_isal or zlib).crc32(data, zlib.crc32(name))
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk with its length and checksum."""
+    crc = (isal or zlib).crc32(data, zlib.crc32(name))
     return b"".join((len(data).to_bytes(4, "big"), name, data, crc.to_bytes(4, "big")))

@@ -31,7 +31,7 @@ def read_profile(source: Source) -> bytes:
     """The ICC profile that a picture carries; empty where there is none, or none of sensible size.
 
     Raises:
-        InvalidInput: the file's structure is damaged or it is cut off; all of it is looked at.
+        InvalidInput: the file's structure is damaged, up to where a profile can be.
     """
     return _READERS[source.format](source)
 
@@ -61,6 +61,11 @@ def profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform |
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     return None if mode == "RGB" and _changes_nothing(transform) else transform
+
+
+def is_srgb(profile: bytes) -> bool:
+    """Whether ``to_srgb`` has nothing to do: there is no usable profile, or it changes nothing."""
+    return profile_transform(profile, "RGB") is None and profile_transform(profile, "L") is None
 
 
 def to_srgb(pixels: Bytes, profile: bytes) -> None:
@@ -99,6 +104,8 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
 def _png(source: Source) -> bytes:
     profile = b""
     for chunk in png.chunks(source):
+        if chunk.name == b"IDAT":  # a profile comes before it; there can be thousands of these
+            break
         if chunk.name == b"iCCP" and not profile:
             start, stop = chunk.data
             packed = source.at(start, min(stop - start, _LARGEST)).partition(b"\0")[2][1:]

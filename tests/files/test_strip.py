@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, ImageSequence
 from remote_upscale.api_clients.errors import InvalidInput
 from remote_upscale.api_clients.files.probe import probe
 from remote_upscale.api_clients.files.strip import without_metadata
+from remote_upscale.api_clients.files.strip.structure import Source
 
 PICTURES = [
     *("rgb.png", "rgba.png", "grey.png", "grey16.png", "palette.png", "bilevel.png", "turned.png"),
@@ -351,3 +352,17 @@ def test_millions_of_pieces_are_refused(tmp_path: Path) -> None:
 def test_formats_that_cannot_be_stripped_are_refused(media: Path) -> None:
     with pytest.raises(InvalidInput, match="gif"):
         without_metadata(media / "rgb.png", "gif")
+
+
+def test_a_source_in_memory_is_read_like_a_file(tmp_path: Path) -> None:
+    data = bytes(range(100))
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    source = Source.in_memory(data, Path("elsewhere"), "picture")
+    with path.open("rb") as file:
+        on_disk = Source(path, file, "picture")
+        assert source.size == on_disk.size == 100
+        for offset, length in ((0, 4), (96, 4), (98, 4), (200, 1)):
+            assert source.up_to(offset, length) == on_disk.up_to(offset, length)
+    with pytest.raises(InvalidInput, match="elsewhere is cut off, or not a picture"):
+        source.at(97, 4)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 from remote_upscale.api_clients.errors import BadResponse, InvalidInput
+from remote_upscale.nodes.media import decode
 from remote_upscale.nodes.media.decode import decode_picture
 
 LIMIT = 1 << 22
@@ -22,6 +23,14 @@ RNG = np.random.default_rng(5)
 COLOURS = cv2.GaussianBlur(RNG.integers(0, 256, (37, 51, 3), dtype=np.uint8), (0, 0), 2)
 COLOURS = cv2.normalize(COLOURS, None, 0, 255, cv2.NORM_MINMAX)
 ALPHA = RNG.integers(0, 256, (37, 51), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module", params=["by OpenCV", "in strips"], autouse=True)
+def way(request):
+    """PNG is read in strips where isal is installed, else by OpenCV as a whole."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "isal", zlib if request.param == "in strips" else None)
+        yield
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:

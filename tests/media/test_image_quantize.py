@@ -1,5 +1,7 @@
 """Floats to 8 bits and back: exact for every type, layout and value."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -39,11 +41,47 @@ def test_every_type_and_layout(dtype: torch.dtype, layout: str) -> None:
     np.testing.assert_array_equal(result, expected(image))
 
 
+@pytest.mark.parametrize("block", [8, 64, 200])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts_larger_than_a_block(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantize, "_BLOCK", 64)
-    image = LAYOUTS[layout](torch.rand(13, 17, 3, generator=torch.Generator().manual_seed(1)) * 1.4 - 0.2)
+def test_layouts_larger_than_a_block(
+    layout: str, dtype: torch.dtype, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize, "_BLOCK", block)
+    monkeypatch.setattr(quantize, "_UNSHARED", 20)
+    image = torch.rand(13, 17, 3, generator=torch.Generator().manual_seed(1)) * 1.4 - 0.2
+    image = LAYOUTS[layout](image.to(dtype))
     np.testing.assert_array_equal(to_uint8(image), expected(image))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    shape=st.lists(st.integers(0, 6), max_size=5),
+    order=st.randoms(use_true_random=False),
+    steps=st.lists(st.sampled_from([1, 2]), min_size=5, max_size=5),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_any_order_of_the_axes(shape: list[int], order: random.Random, steps: list[int], dtype) -> None:
+    axes = list(range(len(shape)))
+    order.shuffle(axes)
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(1)).to(dtype).permute(axes)
+    image = image[tuple(slice(None, None, step) for step in steps[: len(shape)])]
+    np.testing.assert_array_equal(to_uint8(image), expected(image))
+
+
+def test_three_of_four_at_the_end_of_the_memory() -> None:
+    # Of the last pixel there is no fourth channel.
+    image = torch.as_strided(torch.rand(4 * 35 - 1), (5, 7, 3), (28, 4, 1))
+    np.testing.assert_array_equal(to_uint8(image), expected(image))
+    last = torch.rand(5, 7, 4)[..., 1:]
+    np.testing.assert_array_equal(to_uint8(last), expected(last))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_beside_three_of_four_does_not_matter(dtype: torch.dtype) -> None:
+    image = torch.rand(5, 7, 4).to(dtype)
+    image[..., 3] = float("nan")
+    np.testing.assert_array_equal(to_uint8(image[..., :3]), expected(image[..., :3]))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
