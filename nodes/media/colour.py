@@ -87,14 +87,14 @@ def to_frame(picture: torch.Tensor) -> av.VideoFrame:
             rows = slice(top // 2, top // 2 + len(codes))
         for channel, plane in enumerate(chroma, 1):
             cv2.extractChannel(codes, channel, plane[rows])
-    tag(frame)
+    frame.colorspace, frame.color_range = BT709, LIMITED  # PyAV 16.0 has no more of it at a frame
     return frame
 
 
-def tag(target: Any) -> None:
-    """Say of a frame or an encoder that it is BT.709 of limited range."""
-    target.colorspace = target.color_primaries = target.color_trc = BT709
-    target.color_range = LIMITED
+def tag_encoder(encoder: Any) -> None:
+    """Say of what an encoder makes that it is BT.709 of limited range."""
+    encoder.colorspace = encoder.color_primaries = encoder.color_trc = BT709
+    encoder.color_range = LIMITED
 
 
 @dataclass(frozen=True)
@@ -112,15 +112,19 @@ class Colour:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, frame: av.VideoFrame) -> Colour:
+    def of(cls, frame: av.VideoFrame, decoder: av.VideoCodecContext) -> Colour:
         """What a frame says of itself, and what is assumed where it says nothing.
+
+        Args:
+            frame: decoded.
+            decoder: of the frame; it says what PyAV 16.0 does not say of frames.
 
         Raises:
             InvalidInput: it is HDR, or its matrix is none that can be inverted here.
         """
-        if frame.color_trc in _HDR:
+        if decoder.color_trc in _HDR:
             raise InvalidInput(
-                f"The clip is HDR ({_HDR[frame.color_trc]}); pictures here are SDR, 0 to 1.",
+                f"The clip is HDR ({_HDR[decoder.color_trc]}); pictures here are SDR, 0 to 1.",
                 hint="Convert it to SDR (BT.709) with a tone-mapping tool first.",
             )
         full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
@@ -139,7 +143,7 @@ class Colour:
                 f"The clip's colour matrix (number {matrix} of H.273) is not supported.",
                 hint="Convert it to BT.709 first.",
             )
-        if frame.color_primaries == 9:
+        if decoder.color_primaries == 9:
             notes.append("The clip's primaries are BT.2020; they were kept, not converted to sRGB's.")
         return cls(matrix, full, tuple(notes))
 

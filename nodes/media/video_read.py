@@ -109,7 +109,7 @@ class Decoder:
         size = frame.width, frame.height, frame.rotation % 360
         if self._size is None:
             self._size = size
-            self.colour = Colour.of(frame)
+            self.colour = Colour.of(frame, clip.video.codec_context)
             self.notes += [*self.timeline.notes, *self.colour.notes, *_oddities(frame, clip)]
         elif size != self._size:
             raise InvalidInput(

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from ...api_clients.errors import InvalidInput
 from ...api_clients.text import clean
-from .colour import tag, to_frame
+from .colour import tag_encoder, to_frame
 from .sound import SoundWriter, check_sound
 
 _AHEAD = 2
@@ -138,7 +138,7 @@ def _add_video(
     stream = container.add_stream("libx264", rate=1 / clock, options=options)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
     stream.codec_context.time_base = clock
-    tag(stream.codec_context)
+    tag_encoder(stream.codec_context)
     return stream
 
 

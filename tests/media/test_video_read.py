@@ -43,7 +43,8 @@ def write_codes(
                 rows[:, : values.shape[1]] = values
                 plane.update(rows.tobytes())
             for name, value in (tags or {}).items():
-                setattr(frame, name, value)
+                if hasattr(frame, name):  # PyAV 16.0 has not all of them
+                    setattr(frame, name, value)
             frame.pts = number * clock // 25 if times is None else times[number]
             frame.time_base = Fraction(1, clock)
             container.mux(stream.encode(frame))
