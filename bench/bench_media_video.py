@@ -28,7 +28,9 @@ import av
 import cv2
 import numpy as np
 import torch
-from remote_upscale.nodes.media.colour import to_frame
+from remote_upscale.nodes.media.colour import Colour, to_frame
+from remote_upscale.nodes.media.converter import Converter
+from remote_upscale.nodes.media.parallel import opencv_alone
 from remote_upscale.nodes.media.video_read import read_frames
 from remote_upscale.nodes.media.video_write import write_video
 
@@ -162,7 +164,14 @@ def interleaved(ways: dict[str, Callable[[], Any]], memory: int = 0) -> dict[str
 
 
 def longest_stall(way: Callable[[], Any]) -> float:
-    """The longest time in ms that another thread, which sleeps 1 ms at a time, had to wait for more."""
+    """The longest time in ms that another thread, which sleeps 1 ms at a time, had to wait for more.
+
+    It is the median of some runs.
+    """
+    return statistics.median(_longest_stall(way) for _ in range(ROUNDS)) * 1e3
+
+
+def _longest_stall(way: Callable[[], Any]) -> float:
     stalls: list[float] = []
     done = threading.Event()
 
@@ -174,10 +183,11 @@ def longest_stall(way: Callable[[], Any]) -> float:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    way()
+    result = way()
     done.set()
     thread.join()
-    return max(stalls) * 1e3
+    del result  # not earlier: to give gigabytes back takes long itself
+    return max(stalls)
 
 
 def peak() -> float:
@@ -245,6 +255,7 @@ def bench_writing(folder: Path, count: int) -> None:
     stalls = {
         "theirs": longest_stall(lambda: baseline_write(frames, theirs)),
         "ours": longest_stall(lambda: write_video(frames, RATE, ours)),
+        "bare": longest_stall(lambda: x264_alone(converted, bare)),
     }
     started = time.perf_counter()
     for picture in frames:
@@ -265,6 +276,8 @@ def bench_writing(folder: Path, count: int) -> None:
         "limit: x264 alone, veryfast, crf 16",
         f"{count / seconds['bare']:.1f}",
         f"{seconds['theirs'] / seconds['bare']:.2f}",
+        *[""] * 3,
+        f"{stalls['bare']:.1f}",
     )
     show("limit: conversion alone, one thread", f"{1 / conversion:.1f}")
 
@@ -320,7 +333,51 @@ def bench_reading(folder: Path, count: int) -> None:
         "limit: decoding alone",
         f"{count / seconds['bare']:.1f}",
         f"{seconds['theirs'] / seconds['bare']:.2f}",
+        *[""] * 3,
+        f"{stalls['bare']:.1f}",
     )
+    show("limit: a second of nothing", *[""] * 5, f"{longest_stall(lambda: time.sleep(1)):.1f}")
+    for name, best in least_of_reading(path, count).items():
+        show(name, f"{count / best:.1f}", f"{seconds['theirs'] / best:.2f}")
+
+
+def least_of_reading(path: Path, count: int) -> dict[str, float]:
+    """Seconds that frames take if the work of every step is shared out among the cores without any loss."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        frames = [frame for frame, _ in zip(container.decode(video=0), range(4), strict=False)]
+        colour = Colour.of(frames[0], container.streams.video[0].codec_context)
+    shape = (len(frames), frames[0].height, frames[0].width, 3)
+    scale = count / len(frames)
+    with opencv_alone():
+        decoding = processor_time(lambda: decoding_alone(path))
+        known = np.empty(shape, np.float32)
+        known.fill(0)
+        new = scale * (
+            processor_time(lambda: np.empty(shape, np.float32).fill(1))
+            - processor_time(lambda: known.fill(1))
+        )
+        least = {"limit: decoding and new memory alone": decoding + new}
+        for exact in (True, False):
+            converter = Converter(colour, exact=exact)
+            converting = scale * processor_time(
+                lambda converter=converter: [
+                    converter.convert(frame, row) for frame, row in zip(frames, known, strict=True)
+                ]
+            )
+            name = "exact" if exact else "fast"
+            least[f"limit: with conversion too, {name}"] = decoding + new + converting
+    return {name: seconds / (os.cpu_count() or 1) for name, seconds in least.items()}
+
+
+def processor_time(way: Callable[[], Any]) -> float:
+    """Seconds of all cores together; the median of some."""
+    seconds: list[float] = []
+    for _ in range(ROUNDS):
+        started = time.process_time()
+        way()
+        seconds.append(time.process_time() - started)
+    return statistics.median(seconds)
 
 
 def main() -> None:

@@ -1,31 +1,27 @@
-"""Between RGB and the Y'CbCr planes of clips, by OpenCV with matrices of our own.
-
-libswscale, which ComfyUI uses, darkens by up to a code and takes BT.601 where nothing is said.
-"""
+"""How the codes of clips are meant, and pictures as frames of them."""
 
 # OpenCV's and PyAV's own annotations are incomplete.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from av.video.reformatter import VideoReformatter
 
 from ...api_clients.errors import InvalidInput
-from .quantize import Floats, to_float, to_uint8
+from .quantize import Floats, to_uint8
 
 Plane: TypeAlias = npt.NDArray[Any]
 
 BT709 = 1
 LIMITED = 1
 FULL = 2
-_RGB = 0
+RGB = 0
 _LUMA = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 """Weights of red and blue by the number of the matrix in ITU-T H.273."""
 _NAMES = {1: "BT.709", 4: "FCC", 5: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
@@ -35,7 +31,6 @@ _HIGH_DEFINITION = 720
 _HDR = {16: "PQ", 18: "HLG"}
 _STRIP = 40
 """Rows that are converted together, even: their intermediate results stay in the cache."""
-_SUBSAMPLED = {"420": (1, 1), "422": (1, 0), "444": (0, 0)}
 
 
 def _to_ycc(red: float, blue: float) -> npt.NDArray[np.float64]:
@@ -75,7 +70,7 @@ def to_frame(picture: torch.Tensor) -> av.VideoFrame:
     height, width = picture.shape[:2]
     halved = height % 2 == 0 and width % 2 == 0
     frame = av.VideoFrame(width, height, "yuv420p" if halved else "yuv444p")
-    luma, *chroma = _planes(frame, np.dtype(np.uint8))
+    luma, *chroma = planes_of(frame, np.dtype(np.uint8))
     for top in range(0, height, _STRIP):
         strip = picture[top : top + _STRIP]
         codes = cv2.transform(to_uint8(strip), _ENCODE).reshape(*strip.shape)
@@ -129,7 +124,7 @@ class Colour:
             )
         full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
         if frame.format.is_rgb:
-            return cls(_RGB, full=True)
+            return cls(RGB, full=True)
         notes: list[str] = []
         matrix = _SAME_AS.get(frame.colorspace, frame.colorspace)
         if matrix in _UNSAID:
@@ -148,112 +143,31 @@ class Colour:
         return cls(matrix, full, tuple(notes))
 
 
-def to_picture(frame: av.VideoFrame, colour: Colour, picture: Floats) -> None:
-    """A frame as RGB of 0..1, exact to float32. Blocking.
-
-    8 to 16 bits a component are used as they are. Chroma is interpolated linearly, taken to lie on the left
-    of its two pixels and between its two lines, which is the default of MPEG-2, H.264 and H.265.
+def decoding_matrix(colour: Colour, bits: int, top: int, weight: int) -> Floats:
+    """The 3 x 4 matrix from codes of luma and chroma to RGB of 0..``top``.
 
     Args:
-        frame: as decoded.
-        colour: how its codes are meant.
-        picture: [H, W, 3], where to put it, contiguous.
+        colour: how the codes are meant.
+        bits: of a code.
+        top: white.
+        weight: how many times its codes chroma is.
     """
-    if colour.matrix == _RGB:
-        _from_rgb(frame, picture)
-        return
-    layout = _layout(frame.format)
-    if layout is None:
-        # A rare arrangement of the same codes; swscale only arranges them anew here.
-        code = FULL if colour.full else LIMITED
-        frame = frame.reformat(format="yuv444p16le", src_color_range=code, dst_color_range=code)
-        layout = (0, 0, 16)
-    across, down, bits = layout
     scale, offset = _codes(bits, colour.full)
     matrix = np.linalg.inv(_to_ycc(*_LUMA[colour.matrix])) / scale
-    decode = _with_offset(matrix, -matrix @ offset)
-    planes = _planes(frame, np.dtype(np.uint8 if bits == 8 else np.uint16))
-    neutral = 1 << (bits - 1)
-    for top in range(0, frame.height, _STRIP):
-        bottom = min(top + _STRIP, frame.height)
-        luma = _as_float(planes[0][top:bottom])
-        if len(planes) > 1:
-            rows = slice(top, bottom)
-            chroma = [_chroma(plane, rows, (across, down))[:, : frame.width] for plane in planes[1:3]]
-        else:
-            chroma = [np.full_like(luma, neutral)] * 2
-        strip = picture[top:bottom]
-        cv2.transform(cv2.merge([luma, *chroma]), decode, strip)
-        flat = strip.reshape(len(strip), -1)
-        np.clip(flat, 0, 1, out=flat)
+    shift = -matrix @ offset
+    return _with_offset(matrix / [1, weight, weight] * top, shift * top)
 
 
-def to_picture_fast(
-    frame: av.VideoFrame, colour: Colour, picture: Floats, reformatter: VideoReformatter
-) -> None:
-    """As ``to_picture``, in 8 bits and by libswscale, which is about one code too dark. Blocking."""
-    rgb = reformatter.reformat(
-        frame,
-        format="rgb24",
-        src_colorspace=colour.matrix or None,
-        src_color_range=FULL if colour.full else LIMITED,
-        dst_color_range=FULL,
-    )
-    pixels = _packed(rgb, np.dtype(np.uint8))
-    to_float(np.ascontiguousarray(pixels), out=torch.from_numpy(picture))
-
-
-def _layout(kind: av.VideoFormat) -> tuple[int, int, int] | None:
-    """Whether chroma is halved across and down, and the bits, of planar formats; ``None`` of all others."""
-    name = kind.name.removesuffix("le")
-    for prefix in ("yuvj", "yuva", "yuv"):
-        rest = name.removeprefix(prefix)
-        if rest != name and rest[:3] in _SUBSAMPLED and rest[3:4] == "p":
-            bits = rest[4:] or "8"
-            return (*_SUBSAMPLED[rest[:3]], int(bits)) if bits.isdigit() else None
-    if name.removeprefix("gray").isdigit() or name == "gray":
-        return 0, 0, int(name.removeprefix("gray") or 8)
-    return None
-
-
-def _planes(frame: av.VideoFrame, dtype: np.dtype[Any]) -> list[Plane]:
+def planes_of(frame: av.VideoFrame, dtype: np.dtype[Any]) -> list[Plane]:
+    """A frame's planes [H, W], without copying."""
     return [
         np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)[:, : plane.width]
         for plane in frame.planes
     ]
 
 
-def _packed(frame: av.VideoFrame, dtype: np.dtype[Any]) -> Plane:
+def packed(frame: av.VideoFrame, dtype: np.dtype[Any]) -> Plane:
+    """The only plane of a frame of packed RGB, [H, W, 3], without copying."""
     plane = frame.planes[0]
     rows = np.frombuffer(memoryview(plane), dtype).reshape(frame.height, plane.line_size // dtype.itemsize)
     return rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
-
-
-def _from_rgb(frame: av.VideoFrame, picture: Floats) -> None:
-    deep = any(component.bits > 8 for component in frame.format.components)
-    packed = frame.reformat(format="rgb48le" if deep else "rgb24")
-    pixels = _packed(packed, np.dtype(np.uint16 if deep else np.uint8))
-    to_float(np.ascontiguousarray(pixels), out=torch.from_numpy(picture))
-
-
-def _as_float(plane: Plane) -> Floats:
-    return plane.astype(np.float32)
-
-
-def _chroma(plane: Plane, wanted: slice, halved: tuple[int, int]) -> Floats:
-    """Rows of a chroma plane at the size of the luma plane, or a column wider."""
-    across, down = halved
-    top, bottom = wanted.start, wanted.stop
-    # Where lines are between, with a line of neighbours on both sides, which interpolation needs.
-    first = max(0, top // 2 - 1) if down else top
-    rows = _as_float(plane[first : bottom // 2 + 2] if down else plane[wanted])
-    if across:
-        following = np.empty_like(rows)
-        following[:, :-1], following[:, -1] = rows[:, 1:], rows[:, -1]
-        between = cv2.addWeighted(rows, 0.5, following, 0.5, 0)
-        rows = cast("Floats", cv2.merge([rows, between])).reshape(len(rows), -1)
-    if down:
-        size = rows.shape[1], 2 * len(rows)
-        rows = cast("Floats", cv2.resize(rows, size, interpolation=cv2.INTER_LINEAR))
-        rows = rows[top - 2 * first : bottom - 2 * first]
-    return rows

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
+
+import cv2
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -49,3 +53,42 @@ def in_order(
             yield running.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _Alone:
+    """Counts those who want OpenCV to work in their thread alone: its number of threads is the process's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 1
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users and cv2.getNumThreads() == 1:
+                cv2.setNumThreads(self._before)
+
+
+_ALONE = _Alone()
+
+
+@contextmanager
+def opencv_alone() -> Generator[None]:
+    """Keep OpenCV, in the whole process, from sharing out work among threads of its own for a while.
+
+    They spin while they wait for more. Where our own threads share the work already, that takes a core
+    from them.
+    """
+    _ALONE.enter()
+    try:
+        yield
+    finally:
+        _ALONE.leave()

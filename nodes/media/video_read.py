@@ -18,11 +18,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from av.video.reformatter import VideoReformatter
 
 from ...api_clients.errors import InvalidInput
 from ...api_clients.files.clips import Clip
-from .colour import Colour, to_picture, to_picture_fast
+from .colour import Colour
+from .converter import Converter
+from .parallel import opencv_alone
 from .quantize import Floats
 from .sound import read_sound
 from .timeline import Timeline, opened, timeline_of
@@ -174,11 +175,12 @@ def pictures_of(decoder: Decoder, clip: Clip, shown: npt.NDArray[np.int64]) -> I
         shown: indices of stored frames, ascending; those that come twice are yielded twice.
     """
     repeats = _rows(shown)
+    converter: Converter | None = None
     for index, frame in zip(repeats, decoder.decode(clip, np.array(list(repeats))), strict=True):
-        colour = decoder.colour
-        assert colour is not None
+        assert decoder.colour is not None
+        converter = converter or Converter(decoder.colour)
         picture: Floats = np.empty(_shape(frame), np.float32)
-        _convert(frame, picture, colour, None)
+        _convert(frame, picture, converter)
         for _ in repeats[index]:
             yield torch.from_numpy(picture)
 
@@ -189,17 +191,17 @@ def _read_images(
     rows = _rows(shown)
     images: Floats | None = None
     waiting: deque[Future[None]] = deque()
-    own = threading.local()
-    with ThreadPoolExecutor(_CONVERTERS, thread_name_prefix="remote-upscale-colour") as pool:
+    own: _Own | None = None
+    with opencv_alone(), ThreadPoolExecutor(_CONVERTERS, "remote-upscale-colour") as pool:
         for index, frame in zip(rows, decoder.decode(clip, np.array(list(rows))), strict=True):
             if images is None:
                 images = _allocate((len(shown), *_shape(frame)), max_bytes)
+            if own is None:
+                assert decoder.colour is not None
+                own = _Own(decoder.colour, exact)
             while len(waiting) >= _WAITING:
                 waiting.popleft().result()
-            assert decoder.colour is not None
-            waiting.append(
-                pool.submit(_fill, images, rows[index], frame, decoder.colour, None if exact else own)
-            )
+            waiting.append(pool.submit(_fill, images, rows[index], frame, own))
         for conversion in waiting:
             conversion.result()
     assert images is not None
@@ -225,27 +227,29 @@ def _allocate(shape: tuple[int, int, int, int], max_bytes: int | None) -> Floats
         raise InvalidInput(f"{words}, which is not there.", hint=advice) from None
 
 
-def _fill(
-    images: Floats, rows: list[int], frame: av.VideoFrame, colour: Colour, own: threading.local | None
-) -> None:
+class _Own(threading.local):
+    """Each thread's own converter."""
+
+    def __init__(self, colour: Colour, exact: bool) -> None:
+        """Called in each thread."""
+        self.converter = Converter(colour, exact=exact)
+
+
+def _fill(images: Floats, rows: list[int], frame: av.VideoFrame, own: _Own) -> None:
     """Convert one frame in a thread and put it into its rows."""
-    _convert(frame, images[rows[0]], colour, own)
+    _convert(frame, images[rows[0]], own.converter)
     for row in rows[1:]:
         images[row] = images[rows[0]]
 
 
-def _convert(frame: av.VideoFrame, picture: Floats, colour: Colour, own: threading.local | None) -> None:
+def _convert(frame: av.VideoFrame, picture: Floats, converter: Converter) -> None:
     turn = _TURNS.get(frame.rotation % 360)
-    upright = picture if turn is None else np.empty((frame.height, frame.width, 3), np.float32)
-    if own is None:
-        to_picture(frame, colour, upright)
-    else:
-        # One for each thread: making it anew for every frame costs more than the conversion.
-        if not hasattr(own, "reformatter"):
-            own.reformatter = VideoReformatter()
-        to_picture_fast(frame, colour, upright, own.reformatter)
-    if turn is not None:
-        cv2.rotate(upright, turn, picture)
+    if turn is None:
+        converter.convert(frame, picture)
+        return
+    upright: Floats = np.empty((frame.height, frame.width, 3), np.float32)
+    converter.convert(frame, upright)
+    cv2.rotate(upright, turn, picture)
 
 
 def _shape(frame: av.VideoFrame) -> tuple[int, int, int]:

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from ...api_clients.errors import InvalidInput
 from ...api_clients.text import clean
 from .colour import tag_encoder, to_frame
+from .parallel import opencv_alone
 from .sound import SoundWriter, check_sound
 
 _AHEAD = 2
@@ -81,7 +82,8 @@ def write_frames(
     if audio is not None:
         check_sound(audio)
     try:
-        with av.open(str(path), "w", format="mp4", options=_container_options(clock, audio)) as container:
+        options = _container_options(clock, audio)
+        with opencv_alone(), av.open(str(path), "w", format="mp4", options=options) as container:
             _encode(container, frames, clock, audio, {"preset": preset, "crf": str(crf), **_FRUGAL})
     except (FFmpegError, ValueError, OverflowError) as error:
         path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from remote_upscale.api_clients.errors import InvalidInput, RemoteUpscaleError
+from remote_upscale.nodes.media import converter
 from remote_upscale.nodes.media.video_read import read_frames
 from remote_upscale.nodes.media.video_write import write_video
 
@@ -86,23 +87,34 @@ def test_codes_become_the_colours_of_the_standard(
     assert np.abs(images[0].numpy() - reference(codes, matrix, bits, full)).max() < 2e-5
 
 
+@pytest.mark.parametrize(("height", "width"), [(98, 64), (97, 63), (1, 3)])
 @pytest.mark.parametrize(
     ("kind", "down", "across"), [("yuv420p", 2, 2), ("yuv422p", 1, 2), ("yuv420p10le", 2, 2)]
 )
-def test_chroma_lies_left_and_between_the_lines(tmp_path: Path, kind: str, down: int, across: int) -> None:
+def test_chroma_lies_left_and_between_the_lines(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    kind: str,
+    down: int,
+    across: int,
+    height: int,
+    width: int,
+) -> None:
     # Chroma that rises evenly must come out rising evenly, with no offset, over several strips.
+    monkeypatch.setattr(converter, "_STRIP", 10 * width)
     path = tmp_path / "clip.mkv"
     bits = 10 if kind.endswith("10le") else 8
     dtype = np.uint8 if bits == 8 else np.uint16
     unit = 2 ** (bits - 8)
-    height, width = 98, 64
-    y, x = np.mgrid[: height // down, : width // across]
+    lines = -(-height // down)
+    y, x = np.mgrid[:lines, : -(-width // across)]
     rising = ((90 + x + y // 2 * 2) * unit).astype(dtype)
     luma = np.full((height, width), 110 * unit, dtype)
     write_codes(path, [[luma, rising, rising]], kind, tags={"colorspace": 1, "color_range": 1})
     y, x = np.mgrid[:height, :width]
     exact_x = x / across
-    rows = np.clip((y + 0.5) / down - 0.5, 0, height // down - 1)
+    rows = np.clip((y + 0.5) / down - 0.5, 0, lines - 1)
     steps = rising[:, 0].astype(float)
     chroma = np.interp(rows.ravel(), np.arange(len(steps)), steps).reshape(rows.shape) + exact_x * unit
     wanted = reference([luma, chroma, chroma], 1, bits, full=False)
@@ -155,7 +167,24 @@ def test_the_fast_way_is_near_the_exact_one(tmp_path: Path) -> None:
     write_codes(path, [flat(*row) for row in colours.tolist()], tags={"colorspace": 1, "color_range": 1})
     exact, fast = read_frames(path).images, read_frames(path, exact=False).images
     assert (exact - fast).abs().max() < 2.5 / 255
-    assert torch.equal((fast * 255).round() / 255, fast)
+    assert torch.allclose((fast * 255).round() / 255, fast, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "across", "down"), [("yuv420p", 2, 2), ("yuv422p", 2, 1), ("yuv444p", 1, 1)]
+)
+def test_the_fast_way_repeats_chroma(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, across: int, down: int
+) -> None:
+    monkeypatch.setattr(converter, "_STRIP", 320)
+    noise = np.random.default_rng(8)
+    luma = noise.integers(90, 150, (21, 33), np.uint8)
+    size = -(-21 // down), -(-33 // across)
+    chroma = [noise.integers(110, 150, size, np.uint8) for _ in range(2)]
+    write_codes(tmp_path / "c.mkv", [[luma, *chroma]], kind, tags={"colorspace": 1, "color_range": 1})
+    full = [part.repeat(down, 0).repeat(across, 1)[:21, :33] for part in chroma]
+    wanted = reference([luma, *full], 1, 8, full=False)
+    assert np.abs(read_frames(tmp_path / "c.mkv", exact=False).images[0].numpy() - wanted).max() < 1 / 255
 
 
 @pytest.fixture(scope="module")
