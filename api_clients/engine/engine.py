@@ -206,6 +206,7 @@ class Engine:
             ledger=self.ledger,
             fetcher=self._fetcher,
             vault=self._vault,
+            time_limit=errand.job.time_limit,
             resumed=resumed,
             delivered=delivered,
         )

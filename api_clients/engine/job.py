@@ -26,6 +26,9 @@ class Job:
         reuse: take an earlier result of the same content and parameters, or join a job that is under way for
             it, instead of paying again.
         content: digest of what the source shows, where the caller knows it better than the file tells.
+        time_limit: seconds after the submit in which the provider must be done; then the job is left to be
+            resumed. The limits of the settings hold besides.
+        max_cost: US dollars that a new job may cost; one of unknown cost is refused then.
     """
 
     model: Model
@@ -34,6 +37,8 @@ class Job:
     destination: Path
     reuse: bool = True
     content: str | None = None
+    time_limit: float | None = None
+    max_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
+from decimal import Decimal
 
-from ..errors import HostingFailed, RemoteUpscaleError, SubmissionUnknown
+from ..errors import BudgetExceeded, HostingFailed, RemoteUpscaleError, SubmissionUnknown
 from ..files.place import check_place
 from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo
 from ..hosting import Hosting
@@ -15,7 +16,7 @@ from ..protocol import Queued, Submitted
 from ..settings import Settings
 from .finding import Finder
 from .identity import account
-from .job import Outcome, Stage
+from .job import Job, Outcome, Stage
 from .order import Order
 from .outcomes import fetched_outcome
 from .recovery import MakeWork, Recovery
@@ -64,9 +65,10 @@ class Ordering:
 
         Raises:
             InvalidInput: its result could not be put where it is to go.
-            BudgetExceeded: there is no money for it.
+            BudgetExceeded: there is no money for it, or it costs more than the job may.
         """
         job = order.errand.job
+        _check_cost(job, order.plan.cost)
         await asyncio.to_thread(check_place, job.destination)
         cap = self._settings.budget
         entered = await asyncio.to_thread(
@@ -176,3 +178,13 @@ class Ordering:
                 hint="Raise `transfer` under [time] in settings.toml; nothing was charged.",
             ) from None
         return hosted.url
+
+
+def _check_cost(job: Job, cost: Decimal | None) -> None:
+    if job.max_cost is None or (cost is not None and cost <= job.max_cost):
+        return
+    costs = "has no known price" if cost is None else f"would cost ${cost}"
+    raise BudgetExceeded(
+        f"{job.model.title} {costs}; this job may cost ${job.max_cost} at most.",
+        hint="Allow more, ask for less, or set the model's price under [prices] in settings.toml.",
+    )

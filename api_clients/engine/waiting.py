@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 from ..errors import BadResponse, NotFound, TimedOut
@@ -25,12 +26,16 @@ class Waiter:
         channel: the provider.
         model: what is being run; tells when to ask first.
         tracker: is told of every state.
+        time_limit: seconds after the submit in which the job must be done; the settings' limits hold besides.
     """
 
-    def __init__(self, channel: Channel, model: Model, tracker: Tracker) -> None:
+    def __init__(
+        self, channel: Channel, model: Model, tracker: Tracker, time_limit: float | None = None
+    ) -> None:
         self._channel = channel
         self._time = channel.settings.time
         self._tracker = tracker
+        self._time_limit = math.inf if time_limit is None else time_limit
         self._schedule = Schedule(model.first_poll, channel.settings.poll_floor)
 
     async def wait(self, handle: Handle, state: State, hint: float | None) -> Done | Failed:
@@ -65,9 +70,10 @@ class Waiter:
         wait = self._schedule.before_first(hint)
         while True:
             now = clock()
-            limit = submitted + self._time.queue if began is None else began + self._time.run
+            stage = submitted + self._time.queue if began is None else began + self._time.run
+            limit = min(stage, submitted + self._time_limit)
             if now >= limit:
-                raise self._too_long(handle, queued=began is None)
+                raise self._too_long(handle, limit - submitted, queued=began is None)
             await asyncio.sleep(min(wait, limit - now))
             state, hint = await self._ask(handle, fresh=clock() - submitted < VISIBLE_AFTER)
             if isinstance(state, Running) and began is None:
@@ -104,10 +110,10 @@ class Waiter:
         provider = self._channel.provider
         return provider.read_result(await self._channel.call(provider.result(handle)))
 
-    def _too_long(self, handle: Handle, *, queued: bool) -> TimedOut:
-        what, limit = ("waiting in the queue", self._time.queue) if queued else ("running", self._time.run)
+    def _too_long(self, handle: Handle, seconds: float, *, queued: bool) -> TimedOut:
+        what = "waiting in the queue" if queued else "running"
         return TimedOut(
-            f"The job is still {what} at {self._channel.provider.title} after {limit:g} s.",
+            f"The job is still {what} at {self._channel.provider.title} after {seconds:.4g} s.",
             hint="It goes on there and may be charged; `remote-upscale resume` fetches it once it is done.",
             request_id=handle.request_id,
         )

@@ -39,6 +39,7 @@ class Work:
         ledger: where every step is recorded.
         fetcher: brings its result.
         vault: keeps its result.
+        time_limit: seconds after the submit in which it must be done, besides the settings' limits.
         resumed: it was left behind before.
         delivered: its result was delivered before, and is only fetched once more.
         notes: what the user should know, as sentences.
@@ -52,6 +53,7 @@ class Work:
     ledger: Ledger
     fetcher: Fetcher
     vault: Vault
+    time_limit: float | None = None
     resumed: bool = False
     delivered: bool = False
     notes: list[str] = field(default_factory=list[str])
@@ -68,7 +70,7 @@ class Work:
             RemoteUpscaleError: there is no result; unless the job is over it can be resumed.
             CancelledError: the provider was told, where that is possible.
         """
-        waiter = Waiter(self.channel, self.model, self.tracker)
+        waiter = Waiter(self.channel, self.model, self.tracker, self.time_limit)
         try:
             final = state if handle is None else await waiter.wait(handle, state, hint)
         except RemoteUpscaleError as error:
