@@ -2,3 +2,14 @@
 
 Importing this must stay next to free: ComfyUI imports it at every start.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+
+async def comfy_entrypoint() -> Any:
+    """ComfyUI calls this for the pack's nodes."""
+    from .nodes.extension import RemoteUpscale  # noqa: PLC0415 (nothing of ComfyUI is there outside it)
+
+    return RemoteUpscale()

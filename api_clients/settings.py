@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from . import credentials
 from .errors import InvalidParameter
 from .prices import Price
 from .settings_file import (
@@ -40,6 +41,12 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,14 +139,21 @@ class Settings:
     poll_floor: float = 1.0
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, *, home: Path | None = None) -> Settings:
-        """Read the environment and ``settings.toml``.
+    def load(
+        cls, environ: Mapping[str, str] | None = None, *, home: Path | None = None, account: str = ""
+    ) -> Settings:
+        """Read the environment, ``settings.toml`` and ``credentials.toml``.
+
+        A named account has the keys of ``credentials.toml`` and no others. Without a name, keys of the
+        environment come first, then those of the account ``default``.
 
         Args:
             environ: instead of the process's environment.
             home: the home folder where ``REMOTE_UPSCALE_HOME`` does not name one.
+            account: whose keys are used.
 
         Raises:
+            AuthenticationFailed: there is no such account, or others can read the file of the keys.
             InvalidParameter: a variable or a line of the file is unusable; says which and why.
         """
         env = os.environ if environ is None else environ
@@ -148,11 +162,7 @@ class Settings:
         settings = cls(
             home=folder.absolute(),
             roots=_roots(env),
-            keys={
-                name: Secret(env[variable].strip())
-                for name, variable in KEY_VARIABLES.items()
-                if env.get(variable, "").strip()
-            },
+            keys=_keys(env, folder / credentials.FILE, account),
             hosting=_hosting(env.get("REMOTE_UPSCALE_HOSTING") or "auto"),
             bucket_url=env.get("REMOTE_UPSCALE_BUCKET_URL") or None,
             ledger_url=Secret(ledger) if (ledger := env.get("REMOTE_UPSCALE_LEDGER_URL")) else None,
@@ -187,6 +197,16 @@ _ROOT_VARIABLES = {
 }
 _HOSTING_WAYS = ("auto", "fal", "object-store", "url")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def _keys(env: Mapping[str, str], path: Path, account: str) -> dict[str, Secret]:
+    accounts = credentials.read_credentials(path, tuple(KEY_VARIABLES))
+    if account:
+        keys = dict(credentials.keys_of(accounts, account, path))
+    else:
+        named = {name: env.get(variable, "").strip() for name, variable in KEY_VARIABLES.items()}
+        keys = {**accounts.get(credentials.DEFAULT, {}), **{name: key for name, key in named.items() if key}}
+    return {name: Secret(key) for name, key in keys.items()}
 
 
 def _roots(env: Mapping[str, str]) -> Roots:

@@ -71,14 +71,13 @@ def as_file(video: Video, folder: Path, limits: Limits) -> SourceFile:
     Raises:
         InvalidInput: it cannot be read, or nothing is left of it after trimming.
     """
-    if _is_made_of_pictures(video):
+    if is_made_of_pictures(video):
         return _of_pictures(video, folder)
     source = video.get_stream_source()
     if not isinstance(source, io.BytesIO):
         return _of_file(Path(source), video, folder, limits)
     with _new(folder) as held:
-        with held.open("wb") as file:
-            shutil.copyfileobj(source, file)
+        _write(source, held)
         made = _of_file(held, video, folder, limits)
         if made.path != held:
             held.unlink()
@@ -88,7 +87,32 @@ def as_file(video: Video, folder: Path, limits: Limits) -> SourceFile:
         return SourceFile(held.rename(held.with_suffix(SUFFIXES[kind])), temporary=True)
 
 
-def _is_made_of_pictures(video: Video) -> bool:
+@contextmanager
+def stored_file(video: Video, folder: Path) -> Generator[Path]:
+    """The file behind a VIDEO, whole, whatever part of it is meant. Blocking.
+
+    Args:
+        video: one that is not made of pictures.
+        folder: for a file that is deleted afterwards, where the VIDEO holds its bytes in memory.
+    """
+    source = video.get_stream_source()
+    if not isinstance(source, io.BytesIO):
+        yield Path(source)
+        return
+    with _new(folder) as held:
+        _write(source, held)
+        try:
+            yield held
+        finally:
+            held.unlink()
+
+
+def _write(source: io.BytesIO, path: Path) -> None:
+    with path.open("wb") as file:
+        shutil.copyfileobj(source, file)
+
+
+def is_made_of_pictures(video: Video) -> bool:
     """Whether there is no file behind a VIDEO, so that asking for one would make ComfyUI encode it.
 
     Then its class leaves ``get_stream_source`` to the abstract class that it comes from.
@@ -111,7 +135,7 @@ def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFi
     if not start and not length and kind in limits.formats:
         return SourceFile(path, temporary=False)
     timeline = read_timeline(path)
-    first, stop = _window(timeline, Fraction(start), Fraction(length))
+    first, stop = window(timeline, Fraction(start), Fraction(length))
     frames = f"{stop - first} frames from number {first}" if start or length else "The clip"
     verb = "were" if start or length else "was"
     with _new(folder) as copy:
@@ -122,7 +146,7 @@ def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFi
     return SourceFile(copy, temporary=True, note=" ".join([sentence, *notes]))
 
 
-def _window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, int]:
+def window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, int]:
     """The first stored frame of a trimmed clip, and the one behind its last."""
     if timeline.times is None:
         first = int(start * timeline.rate)

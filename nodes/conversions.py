@@ -1,0 +1,133 @@
+"""Nodes for whoever works on the frames of a clip: exact, and bounded in memory."""
+
+# ComfyUI is not installed where types are checked.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedBaseClass=false
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from comfy_api.latest import InputImpl, io
+
+from . import host
+from .media.rates import exact_rate
+from .media.video_frames import Range, frames_of
+from .media.video_write import write_video
+
+_CATEGORY = "Remote Upscale/Video"
+_GIGABYTE = 10**9
+
+
+class VideoToFrames(io.ComfyNode):
+    """Decodes a clip, or a part of it."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """The node's inputs and outputs."""
+        return io.Schema(
+            node_id="RemoteUpscaleVideoToFrames",
+            display_name="Video to Frames (exact)",
+            category=_CATEGORY,
+            description="The frames of a clip, or a part of them, in exact colours and at the exact rate.",
+            search_aliases=["decode video", "get video components", "load frames", "extract frames"],
+            inputs=[
+                io.Video.Input("video"),
+                io.Int.Input("start", default=0, min=0, max=2**31 - 1, tooltip="The first frame."),
+                io.Int.Input(
+                    "count", default=0, min=0, max=2**31 - 1, tooltip="How many frames at most; 0 is all."
+                ),
+                io.Int.Input(
+                    "stride", default=1, min=1, max=10000, tooltip="1 is every frame, 2 every other one."
+                ),
+                io.Float.Input(
+                    "max_memory",
+                    default=16.0,
+                    min=0.0,
+                    max=100000.0,
+                    step=0.5,
+                    tooltip="Gigabytes that the frames may take; more is refused before decoding. 0: any.",
+                ),
+                io.Boolean.Input(
+                    "exact",
+                    default=True,
+                    advanced=True,
+                    tooltip="Off: somewhat faster, in 8 bits and with colour edges less smooth.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("images"),
+                io.Audio.Output("audio", tooltip="Of the same time; nothing where the clip is silent."),
+                io.Float.Output("frame_rate"),
+                io.String.Output("notes", tooltip="What is odd about the clip, in sentences."),
+            ],
+        )
+
+    @classmethod
+    async def execute(
+        cls, *, video: Any, start: int, count: int, stride: int, max_memory: float, exact: bool
+    ) -> Any:
+        """Run the node."""
+        part = Range(
+            start=start,
+            count=count or None,
+            stride=stride,
+            max_bytes=int(max_memory * _GIGABYTE) or None,
+            exact=exact,
+        )
+        with host.working_folder() as folder:
+            frames = await asyncio.to_thread(frames_of, video, part, folder)
+        return io.NodeOutput(frames.images, frames.audio, float(frames.rate), "\n".join(frames.notes))
+
+
+class FramesToVideo(io.ComfyNode):
+    """Encodes frames as a clip that is a file."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """The node's inputs and outputs."""
+        return io.Schema(
+            node_id="RemoteUpscaleFramesToVideo",
+            display_name="Frames to Video (exact)",
+            category=_CATEGORY,
+            description="Frames as a clip (H.264 in MP4) in their exact colours and at their exact rate.",
+            search_aliases=["encode video", "create video", "combine frames"],
+            inputs=[
+                io.Image.Input("images"),
+                io.Float.Input(
+                    "frame_rate",
+                    default=24.0,
+                    min=0.01,
+                    max=1000.0,
+                    step=0.001,
+                    tooltip="29.97002997 and the like are taken as the fractions that they stand for.",
+                ),
+                io.Audio.Input("audio", optional=True),
+                io.Int.Input(
+                    "crf",
+                    default=16,
+                    min=0,
+                    max=51,
+                    advanced=True,
+                    tooltip="Quality: 0 is lossless in Y'CbCr, 16 cannot be told from the original.",
+                ),
+            ],
+            outputs=[io.Video.Output("video")],
+        )
+
+    @classmethod
+    async def execute(
+        cls,
+        *,
+        images: torch.Tensor,
+        frame_rate: float,
+        crf: int = 16,
+        audio: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run the node."""
+        with host.working_folder(keep=True) as folder:
+            path = folder / "frames.mp4"
+            await asyncio.to_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
+        return io.NodeOutput(InputImpl.VideoFromFile(str(path)))

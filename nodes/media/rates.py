@@ -1,0 +1,15 @@
+"""Frame rates as ComfyUI's widgets hold them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+_NTSC = 1001
+_CLOSE = 1e-9
+
+
+def exact_rate(rate: float) -> Fraction:
+    """The frame rate that a float stands for: 29.97002997002997 is 30000/1001, and 29.97 is 2997/100."""
+    written = Fraction(str(rate))
+    near = Fraction(rate).limit_denominator(_NTSC)
+    return near if abs(float(near) - rate) <= _CLOSE * rate else written

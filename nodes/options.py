@@ -1,0 +1,37 @@
+"""How a node's jobs are run, besides the model's own parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class OnFailure(StrEnum):
+    """What becomes of a batch when one of its pictures fails."""
+
+    STOP = "stop"
+    KEEP_SOURCE = "keep source"
+    """The source takes its place, scaled by Lanczos, and the report says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Run options.
+
+    Attributes:
+        account: name of the credentials; empty for those of the environment, or of the account ``default``.
+        time_limit: seconds after a submit in which the provider must be done; ``None`` for as many as the
+            settings allow.
+        reuse: take earlier results of the same picture and parameters, and join running jobs.
+        on_failure: what becomes of a batch when one of its pictures fails.
+        private: ask for results inside the reply, which the provider does not keep, where offered.
+        max_cost: US dollars that all jobs of the node together may cost; ``None`` for any.
+    """
+
+    account: str = ""
+    time_limit: float | None = None
+    reuse: bool = True
+    on_failure: OnFailure = OnFailure.STOP
+    private: bool = False
+    max_cost: Decimal | None = None

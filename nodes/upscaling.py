@@ -1,0 +1,153 @@
+"""The upscaling nodes: one class for each model, made from its declaration."""
+
+# ComfyUI is not installed where types are checked.
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedBaseClass=false
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from comfy_api.latest import InputImpl, io
+
+from ..api_clients.models import Media, Model
+from ..api_clients.registry import MODELS
+from . import host, schema
+from .image import Batch, upscale_images
+from .media.rates import exact_rate
+from .options import RunOptions
+from .progress import Board
+from .video import Clip, Frames, upscale_clip
+
+_IMAGES, _VIDEOS = "Remote Upscale/Image", "Remote Upscale/Video"
+_ALIASES = ["upscale", "super resolution", "enhance", "restore", "enlarge", "remote", "cloud"]
+_REPORT = io.String.Output(
+    "report", tooltip="JSON: request ids, cost, seconds, what was reused, what was adapted."
+)
+_OPTIONS = schema.Options.Input(
+    "options", optional=True, tooltip="How the jobs are run: Remote Upscale Options."
+)
+
+
+class UpscaleImage(io.ComfyNode):
+    """Sends each picture of a batch to a model."""
+
+    model: ClassVar[Model]
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """The node's inputs and outputs."""
+        model = cls.model
+        return io.Schema(
+            node_id=model.node_id,
+            display_name=model.title,
+            category=_IMAGES,
+            description=_description(model),
+            search_aliases=_aliases(model),
+            inputs=[
+                io.Image.Input("image", tooltip="Pictures; each is a job, and all run at once."),
+                *schema.widgets(model),
+                _OPTIONS,
+            ],
+            outputs=[io.Image.Output("image"), _REPORT],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    async def execute(cls, *, image: torch.Tensor, options: RunOptions | None = None, **widgets: Any) -> Any:
+        """Run the node."""
+        with host.working_folder() as folder:
+            options = options or RunOptions()
+            parameters = _parameters(cls.model, options, widgets)
+            batch = Batch(
+                model=cls.model, images=image, parameters=parameters, options=options, folder=folder
+            )
+            board = Board(max(1, len(image)))
+            work = upscale_images(batch, host.runtime(), board)
+            made = await host.attended(work, board, cls.hidden.unique_id)
+        host.show_text(cls.hidden.unique_id, made.words)
+        return io.NodeOutput(made.images, made.report)
+
+
+class UpscaleVideo(io.ComfyNode):
+    """Sends a clip to a model."""
+
+    model: ClassVar[Model]
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        """The node's inputs and outputs."""
+        model = cls.model
+        return io.Schema(
+            node_id=model.node_id,
+            display_name=model.title,
+            category=_VIDEOS,
+            description=_description(model),
+            search_aliases=[*_aliases(model), "video"],
+            inputs=[
+                io.MultiType.Input(
+                    "video",
+                    [io.Video, io.Image],
+                    tooltip="A VIDEO, whose file is sent as it is where possible, or frames as IMAGE.",
+                ),
+                *schema.widgets(model),
+                io.Float.Input(
+                    "frame_rate",
+                    default=24.0,
+                    min=0.01,
+                    max=1000.0,
+                    step=0.001,
+                    optional=True,
+                    tooltip="Of frames; a VIDEO has its own.",
+                ),
+                io.Audio.Input("audio", optional=True, tooltip="Sound of frames; a VIDEO has its own."),
+                _OPTIONS,
+            ],
+            outputs=[io.Video.Output("video"), _REPORT],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    async def execute(
+        cls,
+        *,
+        video: Any,
+        frame_rate: float = 24.0,
+        audio: Mapping[str, Any] | None = None,
+        options: RunOptions | None = None,
+        **widgets: Any,
+    ) -> Any:
+        """Run the node."""
+        if isinstance(video, torch.Tensor):
+            video = Frames(video, exact_rate(frame_rate), audio)
+        with host.working_folder(keep=True) as folder:
+            options = options or RunOptions()
+            parameters = _parameters(cls.model, options, widgets)
+            clip = Clip(model=cls.model, video=video, parameters=parameters, options=options, folder=folder)
+            board = Board(1)
+            work = upscale_clip(clip, host.runtime(), board)
+            made = await host.attended(work, board, cls.hidden.unique_id)
+        host.show_text(cls.hidden.unique_id, made.words)
+        return io.NodeOutput(InputImpl.VideoFromFile(str(made.path)), made.report)
+
+
+def upscaling_nodes() -> list[type[io.ComfyNode]]:
+    """A node class for each model."""
+    kinds = {Media.IMAGE: UpscaleImage, Media.VIDEO: UpscaleVideo}
+    return [type(model.node_id, (kinds[model.media],), {"model": model}) for model in MODELS.values()]
+
+
+def _parameters(model: Model, options: RunOptions, widgets: Mapping[str, object]) -> dict[str, object]:
+    parameters = schema.parameters_of(model, widgets)
+    if options.private and any(p.name == "sync_mode" for p in model.parameters):
+        parameters["sync_mode"] = True
+    return parameters
+
+
+def _description(model: Model) -> str:
+    return f"{model.summary} Price: {model.price.words}. The API key is no part of a graph."
+
+
+def _aliases(model: Model) -> list[str]:
+    return [*_ALIASES, model.id, model.provider]

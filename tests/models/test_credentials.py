@@ -1,0 +1,75 @@
+"""Keys in a file: several accounts, nobody else's eyes, and never a word of them in an error."""
+
+import os
+
+import pytest
+from remote_upscale.api_clients.errors import AuthenticationFailed, InvalidParameter
+from remote_upscale.api_clients.settings import Settings
+
+SECRET = "distinctive-8c1f-secret"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text, mode=0o600):
+        path = tmp_path / "credentials.toml"
+        path.write_text(text)
+        path.chmod(mode)
+
+    return write
+
+
+def keys(tmp_path, environ=None, account=""):
+    settings = Settings.load(environ or {}, home=tmp_path, account=account)
+    return {name: key.reveal() for name, key in settings.keys.items()}
+
+
+def test_accounts_have_their_own_keys_and_no_others(tmp_path, write):
+    write('[default]\nfal = "d-fal"\napixo = "d-apixo"\n[studio]\nfal = " s-fal "\n')
+    environ = {"FAL_KEY": "e-fal", "PIXAZO_API_KEY": "e-pixazo"}
+    assert keys(tmp_path, environ) == {"fal": "e-fal", "pixazo": "e-pixazo", "apixo": "d-apixo"}
+    assert keys(tmp_path) == {"fal": "d-fal", "apixo": "d-apixo"}
+    assert keys(tmp_path, environ, "studio") == {"fal": "s-fal"}
+
+
+def test_an_account_that_is_not_there_is_named(tmp_path, write):
+    with pytest.raises(AuthenticationFailed, match="none yet"):
+        keys(tmp_path, account="studio")
+    write('[other]\nfal = "x"\n')
+    with pytest.raises(AuthenticationFailed, match="It has other"):
+        keys(tmp_path, account="studio")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_file_that_others_can_read_is_refused(tmp_path, write, mode):
+    write('[default]\nfal = "x"\n', mode)
+    with pytest.raises(AuthenticationFailed) as caught:
+        keys(tmp_path)
+    assert "chmod 600" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[default]\nfal = {SECRET}\n",
+        f'fal = "{SECRET}"\n',
+        f'[default]\nfal = ["{SECRET}"]\n',
+        f'[default]\n"{SECRET}" = "x"\n',
+        '[default]\nfal = " "\n',
+        "\x00",
+    ],
+)
+def test_what_is_not_usable_is_said_without_saying_what_it_is(tmp_path, write, text):
+    write(text)
+    with pytest.raises(InvalidParameter) as caught:
+        keys(tmp_path)
+    assert SECRET not in str(caught.value)
+
+
+def test_settings_with_other_keys_differ(tmp_path, write):
+    write('[default]\nfal = "a"\n')
+    first = Settings.load({}, home=tmp_path)
+    assert first == Settings.load({}, home=tmp_path)
+    write('[default]\nfal = "b"\n')
+    assert first != Settings.load({}, home=tmp_path)

@@ -1,0 +1,145 @@
+"""Batches of pictures through a model, without ComfyUI."""
+
+import json
+from decimal import Decimal
+
+import pytest
+import torch
+from remote_upscale.api_clients import sandbox as faulty
+from remote_upscale.api_clients.errors import (
+    BudgetExceeded,
+    InvalidInput,
+    InvalidParameter,
+    RemoteUpscaleError,
+)
+from remote_upscale.api_clients.registry import find_model
+from remote_upscale.nodes.image import Batch, upscale_images
+from remote_upscale.nodes.options import OnFailure, RunOptions
+from remote_upscale.nodes.progress import Board
+from remote_upscale.nodes.runtime import Runtime
+
+SEEDVR2 = find_model("fal/seedvr2-image")
+CRYSTAL = find_model("pixazo/crystal-image")
+PNG = {"output_format": "png"}
+
+
+@pytest.fixture
+def runtime(settings):
+    running = Runtime(lambda _: settings)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def upscale(runtime, tmp_path):
+    async def upscale(images, *, model=SEEDVR2, parameters=PNG, options=None):
+        folder = tmp_path / "work"
+        folder.mkdir(exist_ok=True)
+        batch = Batch(
+            model=model,
+            images=images,
+            parameters=parameters,
+            options=options or RunOptions(),
+            folder=folder,
+        )
+        board = Board(max(1, len(images)))
+        made = await upscale_images(batch, runtime, board)
+        assert board.fraction == 1
+        assert list(folder.iterdir()) == []
+        return made.images, json.loads(made.report), made.words
+
+    return upscale
+
+
+def flat(*values, size=(24, 32), channels=3):
+    return torch.stack([torch.full((*size, channels), value / 255) for value in values])
+
+
+async def test_results_are_in_the_order_of_their_sources(upscale, sandbox):
+    images, report, words = await upscale(flat(10, 60, 110, 160, 210))
+    assert images.shape == (5, 48, 64, 3)
+    assert (images[:, 24, 32, 0] * 255).round().tolist() == [10, 60, 110, 160, 210]
+    assert [job["reused"] for job in report["jobs"]] == [False] * 5
+    assert report["cost_usd"] == pytest.approx(5 * 48 * 64 / 1e6 * 0.001, rel=0.5)
+    assert words.startswith("done: $")
+    assert len(sandbox.jobs) == 5
+
+
+async def test_equal_pictures_of_a_batch_are_one_job(upscale, sandbox):
+    images, report, words = await upscale(flat(70, 70, 70))
+    assert images.shape[0] == 3
+    assert sorted(job["reused"] for job in report["jobs"]) == [False, True, True]
+    assert "2 of 3 reused" in words
+    assert len(sandbox.jobs) == 1
+
+
+async def test_the_same_tensor_again_costs_nothing(upscale, sandbox):
+    first, *_ = await upscale(flat(33, 44))
+    second, report, words = await upscale(flat(33, 44))
+    assert torch.equal(first, second)
+    assert words == "done: reused"
+    assert report["cost_usd"] == 0
+    assert len(sandbox.jobs) == 2
+
+
+async def test_without_reuse_it_is_paid_again(upscale, sandbox):
+    for _ in range(2):
+        await upscale(flat(35), options=RunOptions(reuse=False))
+    assert len(sandbox.jobs) == 2
+
+
+async def test_alpha_is_put_back(upscale):
+    source = flat(90, channels=4)
+    source[..., 3] = 1
+    source[:, :, :16, 3] = 0
+    images, *_ = await upscale(source)
+    assert images.shape == (1, 48, 64, 4)
+    assert images[0, :, 40:, 3].eq(1).all()
+    assert images[0, :, :24, 3].eq(0).all()
+
+
+async def test_one_failure_stops_the_batch_and_what_is_paid_is_kept(upscale, sandbox):
+    sandbox.faults.add("run", faulty.fails("content_policy_violation"), skip=1)
+    with pytest.raises(RemoteUpscaleError) as caught:
+        await upscale(flat(1, 2, 3))
+    assert caught.value.kind == "content_rejected"
+    sandbox.faults.clear()
+    images, *_ = await upscale(flat(1, 2, 3))
+    assert len(images) == 3
+
+
+async def test_a_failed_picture_keeps_its_source_where_that_is_wished(upscale, sandbox):
+    sandbox.faults.add("run", faulty.fails("content_policy_violation"))
+    images, report, words = await upscale(flat(50, 50), options=RunOptions(on_failure=OnFailure.KEEP_SOURCE))
+    assert (images[:, 20, 20, 0] * 255).round().tolist() == [50, 50]
+    failed = [job for job in report["jobs"] if job["state"] == "failed"]
+    assert [job["error"]["kind"] for job in failed] == ["content_rejected"]
+    assert "Lanczos" in failed[0]["notes"][0]
+    assert "1 of 2 failed, sources kept" in words
+
+
+async def test_where_every_picture_fails_the_sources_come_back_as_they_were(upscale, sandbox):
+    sandbox.faults.add("run", faulty.fails("content_policy_violation"), times=None)
+    source = flat(5, 6)
+    images, *_ = await upscale(source, options=RunOptions(on_failure=OnFailure.KEEP_SOURCE))
+    assert torch.equal(images, source)
+
+
+async def test_what_all_pictures_cost_together_is_limited(upscale, sandbox):
+    with pytest.raises(BudgetExceeded):
+        await upscale(flat(1, 2), model=CRYSTAL, parameters={}, options=RunOptions(max_cost=Decimal("0.13")))
+    assert sandbox.jobs == []
+    await upscale(flat(1, 2), model=CRYSTAL, parameters={}, options=RunOptions(max_cost=Decimal("0.14")))
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8, 3), (8, 8, 3), (1, 8, 8, 1)])
+async def test_what_is_no_batch_of_pictures_is_refused(upscale, sandbox, shape):
+    with pytest.raises(InvalidInput):
+        await upscale(torch.zeros(shape))
+    assert sandbox.requests == []
+
+
+async def test_a_wrong_parameter_is_refused_before_any_work(upscale, sandbox):
+    with pytest.raises(InvalidParameter):
+        await upscale(flat(1), parameters={"upscale_factor": 99})
+    assert sandbox.requests == []

@@ -1,0 +1,56 @@
+"""What a node says while it waits, and frame rates as its widgets hold them."""
+
+from fractions import Fraction
+
+import pytest
+from remote_upscale.api_clients.engine import Progress, Stage
+from remote_upscale.nodes.media.rates import exact_rate
+from remote_upscale.nodes.progress import Board
+
+
+@pytest.mark.parametrize(
+    ("progress", "words", "fraction"),
+    [
+        (Progress(stage=Stage.HOSTING, fraction=0.4), "hosting 40%", 0.06),
+        (Progress(stage=Stage.HOSTING), "hosting", 0.0),
+        (Progress(stage=Stage.QUEUED, position=3), "queued at place 3", 0.15),
+        (Progress(stage=Stage.QUEUED), "queued", 0.15),
+        (Progress(stage=Stage.RUNNING, elapsed=12.2), "running, 12 s", 0.2),
+        (Progress(stage=Stage.RUNNING, elapsed=3, note="state warm"), "running, 3 s (state warm)", 0.2),
+        (Progress(stage=Stage.FETCHING, fraction=0.5), "fetching 50%", 0.9),
+    ],
+)
+def test_one_job_is_told_in_full(progress, words, fraction):
+    board = Board(1)
+    assert (board.text, board.fraction) == ("preparing", 0)
+    board.listener(0)(progress)
+    assert board.text == words
+    assert board.fraction == pytest.approx(fraction)
+
+
+def test_many_jobs_are_counted():
+    board = Board(4)
+    board.listener(0)(Progress(stage=Stage.FETCHING))
+    board.done(0)
+    board.listener(1)(Progress(stage=Stage.RUNNING))
+    board.listener(2)(Progress(stage=Stage.RUNNING))
+    assert board.text == "1 of 4 done, 2 running, 1 preparing"
+    assert board.fraction == pytest.approx((1 + 0.2 + 0.2) / 4)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (30000 / 1001, Fraction(30000, 1001)),
+        (24000 / 1001, Fraction(24000, 1001)),
+        (29.97, Fraction(2997, 100)),
+        (23.976, Fraction(2997, 125)),
+        (24.0, Fraction(24)),
+        (12.5, Fraction(25, 2)),
+        (1 / 3, Fraction(1, 3)),
+        (0.01, Fraction(1, 100)),
+        (119.88012, Fraction("119.88012")),
+    ],
+)
+def test_a_float_is_the_rate_that_it_stands_for(written, meant):
+    assert exact_rate(written) == meant
