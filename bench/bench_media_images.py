@@ -221,6 +221,8 @@ def stall(step: str, call: Callable[[], object]) -> None:
     if not row(step, "longest stall", longest_stall(call), STALL, most=True, unit="ms"):
         alone = longest_stall(busy_cores)
         print(f"{step:<24}  limit: with all cores busy outside of Python {alone:>6.2f} ms")
+        interval = sys.getswitchinterval() * 1e3
+        print(f"{step:<24}  limit: Python lets a thread keep its lock for {interval:>9.2f} ms")
 
 
 def busy_cores() -> None:

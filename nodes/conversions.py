@@ -54,7 +54,7 @@ class VideoToFrames(io.ComfyNode):
                     "exact",
                     default=True,
                     advanced=True,
-                    tooltip="Off: somewhat faster, in 8 bits and with colour edges less smooth.",
+                    tooltip="Off: somewhat faster, with colour edges less smooth.",
                 ),
             ],
             outputs=[

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import torch
 
 from .colour import FULL, LIMITED, RGB, Colour, Plane, decoding_matrix, packed, planes_of
-from .quantize import Bytes, Floats, to_float
+from .quantize import Floats, to_float
 
-_STRIP = 3 << 16
+_STRIP = 1 << 17
 """Pixels that are converted together. Smaller strips cost more in calls than they save in the cache."""
 _SUBSAMPLED = {"420": (True, True), "422": (True, False), "444": (False, False)}
 _MOST_BITS = 12
@@ -68,11 +68,6 @@ class Layout:
         return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
 
 
-class _Way(Protocol):
-    def convert(self, planes: Sequence[Plane], top: int, picture: Floats) -> None:
-        """Convert the rows from ``top`` on that ``picture`` has room for."""
-
-
 class Converter:
     """Makes pictures of frames. It keeps working memory from frame to frame, so each thread needs its own."""
 
@@ -83,11 +78,11 @@ class Converter:
             colour: how the frames' codes are meant.
             exact: to 16 bits a channel, with chroma interpolated linearly, taken to lie on the left of its
                 two pixels and between its two lines, which is the default of MPEG-2, H.264 and H.265.
-                Otherwise 8 bits with chroma repeated, where that is faster.
+                Otherwise each of its samples is repeated for all its pixels, which is faster.
         """
         self._colour = colour
         self._exact = exact
-        self._way: _Way | None = None
+        self._strips: _Strips | None = None
         self._made_for: tuple[str, int] | None = None
 
     def convert(self, frame: av.VideoFrame, picture: Floats) -> None:
@@ -108,51 +103,60 @@ class Converter:
             layout = Layout(False, False, 16)
         rows = max(2, _STRIP // frame.width & ~1)
         made_for = frame.format.name, frame.width
-        if self._way is None or made_for != self._made_for:
-            quick = not self._exact and layout.bits == 8 and not layout.colourless
-            kind = _Repeating if quick else _Interpolating
-            self._way = kind(layout, self._colour, rows, frame.width)
+        if self._strips is None or made_for != self._made_for:
+            self._strips = _Strips(layout, self._colour, rows, frame.width, exact=self._exact)
             self._made_for = made_for
         planes = planes_of(frame, layout.dtype)
         for top in range(0, frame.height, rows):
-            self._way.convert(planes, top, picture[top : top + rows])
+            self._strips.convert(planes, top, picture[top : top + rows])
 
 
-class _Interpolating:
+class _Strips:
     """In 16 bits: sums of samples are exact, and what leaves 0..1 saturates for nothing."""
 
-    def __init__(self, layout: Layout, colour: Colour, rows: int, width: int) -> None:
+    def __init__(self, layout: Layout, colour: Colour, rows: int, width: int, *, exact: bool) -> None:
         self._layout = layout
-        weight = (2 if layout.across else 1) * (4 if layout.down else 1)
+        self._chroma = _codes(2, rows, width)
+        weight = 1
+        if layout.across and exact:
+            self._larger: _Larger = _Interpolation(rows, width, down=layout.down)
+            weight = 8 if layout.down else 2
+        elif layout.across:
+            self._larger = _Repetition(rows, width, layout.dtype, down=layout.down)
+        self._chroma.fill(1 << (layout.bits - 1))
         self._matrix = decoding_matrix(colour, layout.bits, _TOP, weight)
         self._luma = _codes(rows, width)
-        self._chroma = _codes(2, rows, width)
-        self._chroma.fill(weight << (layout.bits - 1))
-        if layout.across:
-            self._upsampling = _Upsampling(rows, width, down=layout.down)
         self._ycc, self._rgb = _codes(rows, width, 3), _codes(rows, width, 3)
 
     def convert(self, planes: Sequence[Plane], top: int, picture: Floats) -> None:
+        """Convert the rows from ``top`` on that ``picture`` has room for."""
         count = len(picture)
         luma, ycc, rgb = self._luma[:count], self._ycc[:count], self._rgb[:count]
         np.copyto(luma, planes[0][top : top + count])
         cv2.merge([luma, *self._full_size(planes[1:3], top, count)], ycc)
         cv2.transform(ycc, self._matrix, rgb)
-        np.copyto(picture, rgb)
-        np.multiply(picture, np.float32(1 / _TOP), out=picture)
+        np.multiply(rgb, np.float32(1 / _TOP), out=picture, dtype=np.float32)
 
     def _full_size(self, planes: Sequence[Plane], top: int, count: int) -> Codes:
-        """Chroma of these rows, ``weight`` times as large as its codes, [2, rows, width]."""
+        """Chroma of these rows, as many times its codes as the matrix was made for, [2, rows, width]."""
         if self._layout.across:
-            return self._upsampling.apply(planes, top, count)
+            return self._larger.apply(planes, top, count)
         if not self._layout.colourless:
             for plane, codes in zip(planes, self._chroma, strict=True):
                 np.copyto(codes[:count], plane[top : top + count])
         return self._chroma[:, :count]
 
 
-class _Upsampling:
-    """Two chroma planes at the size of the luma plane, by linear interpolation."""
+class _Larger(Protocol):
+    """Two chroma planes at the size of the luma plane."""
+
+    def apply(self, planes: Sequence[Plane], top: int, count: int) -> Codes:
+        """Rows of luma from ``top`` on: [2, count, width]."""
+        ...
+
+
+class _Interpolation:
+    """Linear; what comes out is twice the codes, or eight times where also down."""
 
     def __init__(self, rows: int, width: int, *, down: bool) -> None:
         half = (width + 1) // 2
@@ -168,7 +172,6 @@ class _Upsampling:
             self._full = _codes(2, rows // 2, 2, 2 * half)
 
     def apply(self, planes: Sequence[Plane], top: int, count: int) -> Codes:
-        """Rows of luma from ``top`` on: [2, count, width], 2 times the codes, or 8 times where also down."""
         if not self._down:
             for plane, samples in zip(planes, self._samples, strict=True):
                 np.copyto(samples[:count], plane[top : top + count])
@@ -201,45 +204,28 @@ class _Upsampling:
         return self._wide
 
 
-class _Repeating:
-    """In 8 bits, with each chroma sample for all its pixels."""
+class _Repetition:
+    """Each sample for all its pixels."""
 
-    def __init__(self, layout: Layout, colour: Colour, rows: int, width: int) -> None:
-        self._layout = layout
-        self._matrix = decoding_matrix(colour, 8, 255, 1)
+    def __init__(self, rows: int, width: int, dtype: np.dtype[Any], *, down: bool) -> None:
         half = (width + 1) // 2
-        self._twice: Bytes = np.empty((rows, half, 2), np.uint8)
-        self._full: list[Bytes] = [np.empty((rows, 2 * half), np.uint8) for _ in range(2)]
-        self._ycc: Bytes = np.empty((rows, width, 3), np.uint8)
-        self._rgb: Bytes = np.empty((rows, width, 3), np.uint8)
+        self._width = width
+        self._down = down
+        self._twice: Plane = np.empty((rows, half, 2), dtype)
+        self._full = _codes(2, rows, 2 * half)
 
-    def convert(self, planes: Sequence[Plane], top: int, picture: Floats) -> None:
-        count = len(picture)
-        ycc, rgb = self._ycc[:count], self._rgb[:count]
-        rows = slice(top, top + count)
-        luma = planes[0][rows]
-        chroma = [
-            self._repeated(plane, rows, full)[:count, : luma.shape[1]]
-            for plane, full in zip(planes[1:3], self._full, strict=True)
-        ]
-        cv2.merge([luma, *chroma], ycc)
-        cv2.transform(ycc, self._matrix, rgb)
-        np.copyto(picture, rgb)
-        np.multiply(picture, np.float32(1 / 255), out=picture)
-
-    def _repeated(self, plane: Plane, rows: slice, full: Bytes) -> Plane:
-        if not self._layout.across:
-            return plane[rows]
-        samples = plane[rows.start // 2 : (rows.stop + 1) // 2] if self._layout.down else plane[rows]
-        twice = self._twice[: len(samples)]
-        cv2.merge([samples, samples], twice)
-        across = twice.reshape(len(samples), -1)
-        if not self._layout.down:
-            full[: len(samples)] = across
-            return full
-        pairs = full[: 2 * len(samples)].reshape(len(samples), 2, -1)
-        pairs[:, 0], pairs[:, 1] = across, across
-        return full
+    def apply(self, planes: Sequence[Plane], top: int, count: int) -> Codes:
+        rows = slice(top // 2, (top + count + 1) // 2) if self._down else slice(top, top + count)
+        for plane, full in zip(planes, self._full, strict=True):
+            samples = plane[rows]
+            twice = self._twice[: len(samples)]
+            cv2.merge([samples, samples], twice)
+            wide = twice.reshape(len(samples), -1)
+            if self._down:
+                full[: 2 * len(samples)].reshape(len(samples), 2, -1)[:] = wide[:, None]
+            else:
+                full[: len(samples)] = wide
+        return self._full[:, :count, : self._width]
 
 
 def _codes(*shape: int) -> Codes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ from .alpha import with_channels
 from .png import isal
 from .png_read import read_layout, read_rows
 from .profiles import apply_transform, is_srgb, profile_transform, read_profile, to_srgb
-from .quantize import Bytes, Pixels, new_floats, to_float
+from .quantize import Bytes, Pixels, new_floats, to_float, touched_floats
 
 _HINT = "Fetch it again; if it stays so, the provider made it wrong."
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -75,10 +76,14 @@ def _decode(data: bytes, path: Path, *, alpha: bool, max_pixels: int) -> torch.T
             values = new_floats(header.height, header.width, channels)
             read_rows(source, layout, values)
             return values
-        pixels = _pixels(data, source, header, profile, alpha=alpha)
+        # The codecs work in one thread; meanwhile another has the system provide the memory.
+        with ThreadPoolExecutor(1) as beside:
+            size = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
+            memory = beside.submit(touched_floats, *size, channels)
+            pixels = _pixels(data, source, header, profile, alpha=alpha)
     except InvalidInput as error:
         raise BadResponse(error.message, hint=_HINT) from None
-    return to_float(with_channels(pixels, channels))
+    return to_float(with_channels(pixels, channels), memory.result())
 
 
 def _pixels(data: bytes, source: Source, header: Header, profile: bytes, *, alpha: bool) -> Pixels:

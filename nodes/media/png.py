@@ -24,8 +24,12 @@ from ...api_clients.files.strip.png import SIGNATURE
 from .parallel import available_threads, in_order
 from .quantize import Bytes, to_uint8
 
-STRIP = 1 << 19
-"""Bytes of 8-bit picture that are worked on together; they and their copies stay in a core's cache."""
+STRIP = 1 << 21
+"""Most bytes of 8-bit picture that are worked on together: few calls, and still about a core's cache."""
+_FEWEST_STRIPS = 16
+"""Whatever the number of threads, so that none has nothing to do for long, and the file depends on none."""
+_LEVEL = 2
+"""Of isal's levels the one that is both fastest and smallest on what the filter leaves of photographs."""
 STREAM_HEADER = b"\x78\x01"
 _COLOUR_TYPES = {3: 2, 4: 6}
 _AVERAGE = 3
@@ -75,7 +79,7 @@ def encode_png(image: torch.Tensor, *, threads: int | None = None) -> bytes:
         InvalidInput: it is not of that shape, or empty.
     """
     height, width, channels = check_picture(image)
-    rows = max(1, STRIP // (width * channels))
+    rows = max(1, min(STRIP // (width * channels), height // _FEWEST_STRIPS))
     starts = range(0, height, rows)
     workers = min(len(starts), threads or available_threads())
     file = io.BytesIO()
@@ -152,7 +156,7 @@ def average_filter(pixels: Bytes, channels: int) -> Bytes:
 
 def _deflate(filtered: Bytes, *, last: bool) -> bytes:
     if isal is not None:
-        packer = isal.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
+        packer = isal.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
     else:
         strategy = zlib.Z_DEFAULT_STRATEGY if _is_flat(filtered) else zlib.Z_HUFFMAN_ONLY
         packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)

@@ -23,6 +23,8 @@ _BLOCK = 1 << 19
 """Values looked at together: 2 MiB of floats are still in the cache when they are read again."""
 _UNSHARED = 1 << 15
 """Values that torch converts without sharing them out; its threads would wait for one another each time."""
+_PAGE = 4096
+"""Bytes of the smallest page of memory."""
 _SAFE = 1e6
 """Beyond about 2**31 / 255 the conversion to integers would wrap."""
 _TABLE: Floats = np.arange(256, dtype=np.float32) / np.float32(255)
@@ -71,6 +73,17 @@ def to_uint8(image: torch.Tensor | npt.NDArray[Any], out: Bytes | None = None) -
 def new_floats(*shape: int) -> torch.Tensor:
     """Memory for float32 values, by NumPy: it asks for large pages, which are filled in half the time."""
     return torch.from_numpy(np.empty(shape, np.float32))
+
+
+def touched_floats(*shape: int) -> torch.Tensor:
+    """The same, with most of its pages there already: the system provides one when it is first touched.
+
+    The last quarter is left to be touched later: codecs hold their bytes twice, which is half of the floats.
+    """
+    memory = new_floats(*shape)
+    flat = memory.numpy().reshape(-1)
+    flat[: flat.size * 3 // 4 : _PAGE // 4] = 0
+    return memory
 
 
 def to_float(pixels: npt.NDArray[Any], out: torch.Tensor | None = None) -> torch.Tensor:

@@ -139,7 +139,7 @@ def read_frames(
         count: how many frames at most, after ``stride``; ``None`` is all.
         stride: 1 is every frame, 2 every other one, and so on; the rate is divided by it.
         max_bytes: how much memory the pictures may take.
-        exact: colours to a fraction of a code; otherwise somewhat faster, 8 bits, and up to a code darker.
+        exact: chroma interpolated; otherwise repeated for all its pixels, which is somewhat faster.
 
     Raises:
         InvalidInput: it is no clip, damaged, HDR, has no such frames, or would take more than ``max_bytes``;
