@@ -63,6 +63,7 @@ class Reply:
             start = clean(self.body[:120].decode("utf-8", "replace"))
             raise BadResponse(
                 f"The provider answered HTTP {self.status}, but not in JSON: {start or 'nothing'}.",
+                hint="A proxy in between may be the cause; try again later.",
                 transient=True,
             ) from None
 
@@ -218,10 +219,12 @@ class Provider(ABC):
 
     def documents(self, reply: Reply) -> bool:
         """Whether an error reply is in the provider's own words, and not some gateway's on the way to it."""
-        return self.read_error(reply) is not None and reply.status not in _GATEWAY_STATUSES
+        return bool(reply.object_or_empty()) and reply.status not in _GATEWAY_STATUSES
 
     def read_submit(self, model: Model, reply: Reply) -> Submitted:
         """Read the reply to a submit; usually left alone.
+
+        An error that leaves open whether there is a job is believed only in the provider's own words.
 
         Raises:
             SubmissionUnknown: the reply does not tell whether there is a job now.
@@ -229,7 +232,7 @@ class Provider(ABC):
         """
         error = self.read_error(reply)
         if error is not None:
-            if reply.status in _GATEWAY_STATUSES and not self.documents(reply):
+            if not error.not_accepted and not self.documents(reply):
                 raise submission_unknown(self.title, f"HTTP {reply.status}")
             if error.not_accepted:
                 error.hint = f"{error.hint} Nothing was charged.".lstrip()
@@ -305,6 +308,7 @@ class Provider(ABC):
         error = self.read_error(reply)
         if error is not None:
             raise error
+        reply.object()  # the page of a proxy shows nothing
         return "the key works"
 
     def under_root(self, url: object) -> str | None:

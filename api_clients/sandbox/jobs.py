@@ -193,12 +193,13 @@ class Jobs:
 
     Args:
         folder: for inputs and results.
-        delays: how long jobs take at least.
+        delays: how long jobs take at least; can be changed for those to come.
         faults: consulted at the stages ``INPUT`` and ``RUN``.
     """
 
     def __init__(self, folder: Path, delays: Delays, faults: Faults) -> None:
-        self._folder, self._delays, self._faults = folder, delays, faults
+        self._folder, self._faults = folder, faults
+        self.delays = delays
         self._jobs: dict[str, Job] = {}
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="sandbox-upscale")
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False)
@@ -229,14 +230,14 @@ class Jobs:
             values=values,
             address=address,
             outcomes=outcomes,
-            delays=self._delays,
-            starts=now + self._delays.queue,
-            ends=now + self._delays.queue + self._delays.run,
+            delays=self.delays,
+            starts=now + self.delays.queue,
+            ends=now + self.delays.queue + self.delays.run,
         )
         self._jobs[request_id] = job
         job.task = asyncio.create_task(self._work(job))
         self._make_room()
-        if not self._delays.queue + self._delays.run:
+        if not self.delays.queue + self.delays.run:
             await asyncio.wait([job.task])
         return job
 

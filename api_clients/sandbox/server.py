@@ -84,6 +84,15 @@ class Sandbox:
         """The accepted jobs, oldest first."""
         return list(self._jobs)
 
+    @property
+    def delays(self) -> Delays:
+        """How long jobs take that are accepted from now on. Can be set while it runs."""
+        return self._jobs.delays
+
+    @delays.setter
+    def delays(self, delays: Delays) -> None:
+        self._jobs.delays = delays
+
     async def __aenter__(self) -> Sandbox:
         async with AsyncExitStack() as stack:
             temporary = tempfile.TemporaryDirectory(

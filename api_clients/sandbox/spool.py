@@ -34,7 +34,7 @@ async def spool(stream: AsyncIterable[bytes], path: Path, *, limit: int) -> Writ
     digest = hashlib.md5(usedforsecurity=False)
     size = 0
     piece = bytearray()
-    file = await asyncio.to_thread(path.open, "xb")
+    file = path.open("xb")  # not in a thread, which might open it after a cancellation, for nobody
     try:
         with file:
             async for chunk in stream:

@@ -150,6 +150,18 @@ async def test_a_job_left_behind_that_failed_at_the_provider_is_ordered_anew(has
     assert len(sandbox.jobs) == 2
 
 
+async def test_a_job_left_behind_whose_link_stays_dead_is_over(hasty, sandbox, job):
+    sandbox.faults.add("download", faulty.error(410), times=None)
+    async with Engine(hasty) as engine:
+        await fails(engine, job, "result_lost")
+        [row] = await asyncio.to_thread(engine.ledger.resumable, sandbox=False)
+        with pytest.raises(RemoteUpscaleError) as caught:
+            await engine.resume(row)
+        assert caught.value.kind == "result_lost"
+        assert await states(engine) == ["failed"]
+    assert len(sandbox.jobs) == 1
+
+
 async def test_an_unanswered_submit_is_not_repeated_but_by_an_explicit_wish(settings, sandbox, job):
     sandbox.faults.add("submit", faulty.lost_reply(), times=1)
     async with Engine(settings) as engine:

@@ -272,8 +272,10 @@ REFUSALS = {
     "unavailable": (503, b"", Kind.PROVIDER_UNAVAILABLE, "later"),
     "bad gateway": (502, b"<html>Bad Gateway</html>", Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "gateway timeout": (504, b"", Kind.SUBMISSION_UNKNOWN, "may be charged"),
-    "a redirect": (302, b"", Kind.BAD_RESPONSE, "report it"),
-    "a teapot": (418, b"", Kind.BAD_RESPONSE, "report it"),
+    "a server error of somebody else": (500, b"<html>", Kind.SUBMISSION_UNKNOWN, "may be charged"),
+    "a redirect": (302, b"", Kind.SUBMISSION_UNKNOWN, "may be charged"),
+    "a teapot": (418, b"", Kind.SUBMISSION_UNKNOWN, "may be charged"),
+    "a teapot of its own": (418, {"message": "short and stout"}, Kind.BAD_RESPONSE, "report it"),
     "accepted without an id": (202, {"status": "QUEUED"}, Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "accepted with garbage": (202, b"<html>", Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "accepted with an unsafe id": (
