@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 from ..protocol import Handle
 from ..states import JobState
 
-REVISION = "v0002"
+REVISION = "v0003"
 """The last step of ``migrations/versions``, which leads to these tables."""
 
 VERSION_TABLE = "remote_upscale_version"
@@ -139,7 +139,7 @@ jobs = Table(
     Column("note", Text),
     Index("jobs_identity", "identity", "state"),
     Index("jobs_state", "state"),
-    Index("jobs_created", "created"),
+    Index("jobs_spending", "created", "sandbox", "cost", "state", "request_id"),
 )
 """One row for each job."""
 
