@@ -13,8 +13,11 @@ from pathlib import Path
 from ..errors import InvalidInput, InvalidParameter, StoreFailed
 from ..files.place import discard, move_into_place, partial_path
 from ..files.segments import Segments
-from ..ledger import JobRow, Ledger
+from ..ledger import JobRow, JobState, Ledger
 from ..results import DamagedResult, Results
+
+_LOOKS = 100
+"""How many times the store's limit is looked at while it fills up: to add up all that is there takes long."""
 
 
 class Found(Enum):
@@ -46,6 +49,7 @@ class Vault:
         self._results = results
         self._ledger = ledger
         self._limit = limit
+        self._room = 0  # bytes that may come until the limit is looked at again
 
     async def keep(self, file: Path, sha256: str, size: int) -> str | None:
         """Put a result into the store.
@@ -60,7 +64,9 @@ class Vault:
         try:
             await self._results.put(file, sha256)
             await asyncio.to_thread(self._ledger.stored.put, sha256, size)
-            await self._evict()
+            self._room -= size
+            if self._room < 0:
+                await self._evict()
         except (StoreFailed, InvalidParameter) as error:
             return f"The result was not kept for later runs. {error}"
         return None
@@ -89,7 +95,9 @@ class Vault:
         try:
             if not await self._results.get(sha256, partial, size=row.result_bytes):
                 return Found.MISSING
-            await asyncio.to_thread(move_into_place, partial, destination)
+            # What is in the store need not be on the disk elsewhere too, once it was delivered.
+            durable = row.state is not JobState.COMPLETED
+            await asyncio.to_thread(move_into_place, partial, destination, durable=durable)
         except DamagedResult:
             await asyncio.to_thread(self._ledger.stored.remove, sha256)
             return Found.DAMAGED
@@ -118,6 +126,7 @@ class Vault:
         return Swept(files, size)
 
     async def _evict(self) -> None:
+        self._room = self._limit // _LOOKS
         for old in await asyncio.to_thread(self._ledger.stored.evict, self._limit):
             with suppress(StoreFailed):  # it is off the record: `remote-upscale jobs --prune` sweeps it away
                 await self._results.remove(old)

@@ -71,29 +71,31 @@ def check_place(destination: Path) -> None:
     discard(partial_path(destination))
 
 
-def move_into_place(partial: Path, destination: Path) -> None:
+def move_into_place(partial: Path, destination: Path, *, durable: bool = True) -> None:
     """Give a completely written file its final name, replacing what was there. Blocking.
-
-    The bytes are on the disk before the name is, so that a power failure leaves the old file or the new one.
 
     Args:
         partial: from ``partial_path`` for the same destination; it is gone afterwards, also on failure.
         destination: the final name.
+        durable: have the bytes on the disk before the name is, so that a power failure leaves the old file or
+            the new one.
 
     Raises:
         InvalidInput: it cannot be done; says why and names the folder.
     """
     try:
         _check_replaceable(destination)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
         _permit(partial)
         partial.replace(destination)
     except OSError as error:
         raise cannot_write(destination, error) from None
     finally:
         discard(partial)
-    _sync_folder(destination.parent)
+    if durable:
+        _sync_folder(destination.parent)
 
 
 def discard(partial: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # it exists in the type stubs only
 
 _NAME = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})")
 _PARTS_AT_ONCE = 4
+_BUFFER = 1 << 20
 _TEST = b"Can this be written and read?"
 
 
@@ -107,14 +109,11 @@ class Results:
             InvalidInput: ``into`` cannot be written.
         """
         with self._usable():
-            store = await self._store()
             try:
-                found = await obstore.get_async(store, _name(sha256))
+                if await self._copy(_name(sha256), into, size) == sha256:
+                    return True
             except FileNotFoundError:
                 return False
-            whole = size is None or found.meta["size"] == size
-            if whole and await _write(found.stream(min_chunk_size=PART), into) == sha256:
-                return True
         with suppress(StoreFailed):  # it will be noticed again
             await self.remove(sha256)
         raise DamagedResult(f"{sha256} is damaged")
@@ -163,6 +162,15 @@ class Results:
                     hint="Choose another REMOTE_UPSCALE_RESULTS_URL.",
                 )
             await self.remove(sha256)
+
+    async def _copy(self, name: str, into: Path, size: int | None) -> str:
+        """Write what is stored under a name into a file; its SHA-256, or nothing where the size is wrong."""
+        if self._folder is not None:  # the store's library would take four times as long
+            return await asyncio.to_thread(_copy_file, self._folder / name, into, size)
+        found = await obstore.get_async(await self._store(), name)
+        if size is not None and found.meta["size"] != size:
+            return ""
+        return await _write(found.stream(min_chunk_size=PART), into)
 
     async def _store(self) -> RemoteStore | LocalStore:
         if self._opened is None:
@@ -214,6 +222,31 @@ async def _size(store: RemoteStore | LocalStore, sha256: str) -> int | None:
         return None
 
 
+def _copy_file(source: Path, into: Path, size: int | None) -> str:
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(_BUFFER))
+    with source.open("rb", buffering=0) as there:
+        if size is not None and os.fstat(there.fileno()).st_size != size:
+            return ""
+        with _writing(into):
+            here = into.open("wb")
+        with here:
+            while count := there.readinto(buffer):
+                digest.update(buffer[:count])
+                with _writing(into):
+                    here.write(buffer[:count])
+                    here.flush()
+    return digest.hexdigest()
+
+
+@contextmanager
+def _writing(into: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(into, error) from None
+
+
 async def _write(pieces: AsyncIterator[object], into: Path) -> str:
     """Write a file piece by piece; its SHA-256."""
     digest = hashlib.sha256()
@@ -226,10 +259,8 @@ async def _write(pieces: AsyncIterator[object], into: Path) -> str:
     file = cast("BinaryIO", await asyncio.to_thread(into.open, "wb"))
     try:
         async for piece in pieces:
-            try:
+            with _writing(into):
                 await asyncio.to_thread(take, file, memoryview(piece))  # pyright: ignore[reportArgumentType]
-            except OSError as error:
-                raise cannot_write(into, error) from None
     finally:
         await asyncio.to_thread(file.close)
     return digest.hexdigest()
