@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+WEB_DIRECTORY = "./web"
+"""What ComfyUI serves to the browser: help pages."""
+
 
 async def comfy_entrypoint() -> Any:
     """ComfyUI calls this for the pack's nodes."""

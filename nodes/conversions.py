@@ -5,17 +5,12 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedBaseClass=false
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from comfy_api.latest import InputImpl, io
 
-from . import host
-from .media.rates import exact_rate
-from .media.video_frames import Range, frames_of
-from .media.video_write import write_video
+from .lazy import executing
 
 _CATEGORY = "Remote Upscale/Video"
 _GIGABYTE = 10**9
@@ -70,15 +65,14 @@ class VideoToFrames(io.ComfyNode):
         cls, *, video: Any, start: int, count: int, stride: int, max_memory: float, exact: bool
     ) -> Any:
         """Run the node."""
-        part = Range(
-            start=start,
-            count=count or None,
-            stride=stride,
-            max_bytes=int(max_memory * _GIGABYTE) or None,
-            exact=exact,
-        )
-        with host.working_folder() as folder:
-            frames = await asyncio.to_thread(frames_of, video, part, folder)
+        part = {
+            "start": start,
+            "count": count or None,
+            "stride": stride,
+            "max_bytes": int(max_memory * _GIGABYTE) or None,
+            "exact": exact,
+        }
+        frames = await (await executing()).read_frames(video, part)
         return io.NodeOutput(frames.images, frames.audio, float(frames.rate), "\n".join(frames.notes))
 
 
@@ -121,13 +115,11 @@ class FramesToVideo(io.ComfyNode):
     async def execute(
         cls,
         *,
-        images: torch.Tensor,
+        images: Any,
         frame_rate: float,
         crf: int = 16,
         audio: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run the node."""
-        with host.working_folder(keep=True) as folder:
-            path = folder / "frames.mp4"
-            await asyncio.to_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
+        path = await (await executing()).written_clip(images, frame_rate, audio, crf)
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)))

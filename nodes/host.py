@@ -10,19 +10,22 @@ Imports are inside the functions: what stands here is only called in a running C
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import tempfile
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..api_clients.errors import RemoteUpscaleError
 from ..api_clients.settings import Settings
 from .progress import Board
 from .runtime import Runtime
 
 _Result = TypeVar("_Result")
+_log = logging.getLogger(__name__)
 
 _TICK = 0.1
 """Seconds between two looks at ComfyUI's interrupt flag, which wakes nobody, and at the progress."""
@@ -64,42 +67,72 @@ def working_folder(*, keep: bool = False) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def plain_errors() -> Generator[None]:
+    """Raise our errors again as if they came from here: where they arose is noise in ComfyUI's dialog."""
+    try:
+        yield
+    except RemoteUpscaleError as error:
+        raise error.with_traceback(None) from None
+
+
 async def attended(work: Coroutine[Any, Any, _Result], board: Board, node_id: str) -> _Result:
     """Run a node's work with its progress on the node, until it is done or the user interrupts.
+
+    An interrupt, of this node or because another one failed, is answered at once; what then becomes of the
+    jobs at the provider is told on the node, and logged, when it is known.
 
     Raises:
         InterruptProcessingException: ComfyUI's own, within moments after the user asked for it.
     """
     from comfy.model_management import processing_interrupted, throw_exception_if_processing_interrupted
 
+    show = _teller(node_id)
     task = asyncio.ensure_future(work)
     shown: tuple[int, str] | None = None
     try:
         while not task.done():
             if processing_interrupted():
-                show_text(node_id, "interrupted")
                 throw_exception_if_processing_interrupted()
             now = round(board.fraction * _BAR), board.text
             if now != shown:
-                await _show(node_id, *now)
+                await _show_bar(node_id, now[0])
+                show(now[1])
                 shown = now
             await asyncio.wait({task}, timeout=_TICK)
         return task.result()
     finally:
+        if not task.done():
+            show("interrupted")
+            board.give_up(partial(_part, show))
         task.cancel()
 
 
-async def _show(node_id: str, value: int, text: str) -> None:
+def _part(show: Callable[[str], None], note: str) -> None:
+    show(f"interrupted: {note}")
+    _log.info("%s", note)
+
+
+async def _show_bar(node_id: str, value: int) -> None:
     from comfy_api.latest import ComfyAPI
 
     await ComfyAPI().execution.set_progress(value, _BAR, node_id=node_id)
-    show_text(node_id, text)
 
 
 def show_text(node_id: str, text: str) -> None:
     """Words on a node, for the client that queued the prompt and no other."""
+    _teller(node_id)(text)
+
+
+def _teller(node_id: str) -> Callable[[str], None]:
+    """Shows words on a node to the client whose prompt is being run now, also when it has ended since."""
     from server import PromptServer
 
     server = PromptServer.instance
-    if server.client_id is not None:
-        server.send_progress_text(text, node_id, server.client_id)
+    client = server.client_id
+
+    def show(text: str) -> None:
+        if client is not None:
+            server.send_progress_text(text, node_id, client)
+
+    return show

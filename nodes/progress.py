@@ -3,38 +3,80 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from ..api_clients.engine import OnProgress, Progress, Stage
 from .report import Entry, spent
 
+_TINY = 1e-9
 _SHARE = {
     Stage.HOSTING: (0.0, 0.15),
-    Stage.QUEUED: (0.15, 0.0),
-    Stage.RUNNING: (0.2, 0.0),
+    Stage.QUEUED: (0.15, 0.05),
+    Stage.RUNNING: (0.2, 0.6),
     Stage.FETCHING: (0.8, 0.2),
     Stage.CANCELLED: (0.0, 0.0),
 }
 """Where on the bar a stage begins, and how long it is."""
 
 
-class Board:
-    """What is known of each job of a node. Jobs write from any thread; the node reads."""
+@dataclass(frozen=True)
+class _Heard:
+    """What a job reported, and when.
 
-    def __init__(self, count: int) -> None:
+    Attributes:
+        progress: what it reported.
+        at: by the board's clock.
+    """
+
+    progress: Progress
+    at: float
+
+    def now(self, clock: float) -> Progress:
+        """As it is by now: a provider is asked only every few seconds."""
+        age = clock - self.at
+        left = self.progress.remaining
+        remaining = None if left is None else max(0.0, left - age)
+        return replace(self.progress, elapsed=self.progress.elapsed + age, remaining=remaining)
+
+
+class Board:
+    """What is known of each job of a node. Jobs write from any thread; the node reads.
+
+    Args:
+        count: how many jobs there are.
+        clock: seconds.
+    """
+
+    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._latest: list[Progress | None] = [None] * count
+        self._heard: list[_Heard | None] = [None] * count
         self._done = [False] * count
+        self._given_up: Callable[[str], None] | None = None
 
     def listener(self, index: int) -> OnProgress:
         """What a job reports to."""
 
         def listen(progress: Progress) -> None:
             with self._lock:
-                self._latest[index] = progress
+                self._heard[index] = _Heard(progress, self._clock())
+                tell = self._given_up
+            if tell is not None and progress.stage is Stage.CANCELLED:
+                tell(progress.note)
 
         return listen
+
+    def give_up(self, tell: Callable[[str], None]) -> None:
+        """Nobody looks any more; what becomes of the jobs at the provider is told when it is known.
+
+        Args:
+            tell: is given a sentence for each job, in any thread.
+        """
+        with self._lock:
+            self._given_up = tell
 
     def done(self, index: int) -> None:
         """A job has ended."""
@@ -44,26 +86,27 @@ class Board:
     @property
     def fraction(self) -> float:
         """How far all jobs are together, 0 to 1."""
-        with self._lock:
-            parts = [
-                1.0 if done else _fraction(latest)
-                for latest, done in zip(self._latest, self._done, strict=True)
-            ]
+        latest, done = self._look()
+        parts = [1.0 if over else _fraction(one) for one, over in zip(latest, done, strict=True)]
         return sum(parts) / len(parts)
 
     @property
     def text(self) -> str:
-        """In words: that of the only job, or how many are where."""
-        with self._lock:
-            latest, done = list(self._latest), sum(self._done)
+        """In words: that of the only job, or how many are where, and when the last will probably be done."""
+        latest, done = self._look()
         if len(latest) == 1:
             return _words(latest[0])
-        where = Counter(
-            _NAMES[progress.stage] if progress else "preparing"
-            for progress, ended in zip(latest, self._done, strict=True)
-            if not ended
-        )
-        return ", ".join([f"{done} of {len(latest)} done", *(f"{n} {what}" for what, n in where.items())])
+        under_way = [one for one, over in zip(latest, done, strict=True) if not over]
+        where = Counter(_NAMES[one.stage] if one else "preparing" for one in under_way)
+        parts = [f"{sum(done)} of {len(done)} done", *(f"{n} {what}" for what, n in where.items())]
+        longest = max((one.remaining or 0.0 for one in under_way if one), default=0.0)
+        return ", ".join(parts + _to_go(longest))
+
+    def _look(self) -> tuple[list[Progress | None], list[bool]]:
+        with self._lock:
+            heard, done = list(self._heard), list(self._done)
+        now = self._clock()
+        return [one and one.now(now) for one in heard], done
 
 
 _NAMES = {
@@ -79,19 +122,27 @@ def _fraction(progress: Progress | None) -> float:
     if progress is None:
         return 0.0
     start, length = _SHARE[progress.stage]
+    if progress.remaining is not None:
+        return start + length * progress.elapsed / max(progress.elapsed + progress.remaining, _TINY)
     return start + length * (progress.fraction or 0.0)
 
 
 def _words(progress: Progress | None) -> str:
     if progress is None:
         return "preparing"
-    name = _NAMES[progress.stage]
-    if progress.stage is Stage.QUEUED and progress.position is not None:
-        return f"queued at place {progress.position}"
+    words = _NAMES[progress.stage]
+    if progress.fraction is not None:
+        words += f" {progress.fraction:.0%}"
+    if progress.position is not None:
+        words += f" at place {progress.position}"
     if progress.stage is Stage.RUNNING:
-        words = f"running, {progress.elapsed:.0f} s"
-        return f"{words} ({progress.note})" if progress.note else words
-    return name if progress.fraction is None else f"{name} {progress.fraction:.0%}"
+        words += f" {progress.elapsed:.0f} s"
+    words = ", ".join([words, *_to_go(progress.remaining)])
+    return f"{words} ({progress.note})" if progress.note else words
+
+
+def _to_go(seconds: float | None) -> list[str]:
+    return [f"about {seconds:.0f} s to go"] if seconds and seconds >= 1 else []
 
 
 def ended(entries: Sequence[Entry], seconds: float) -> str:

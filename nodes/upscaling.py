@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from comfy_api.latest import InputImpl, io
 
 from ..api_clients.models import Media, Model
 from ..api_clients.registry import MODELS
-from . import host, schema
-from .image import Batch, upscale_images
-from .media.rates import exact_rate
+from . import schema
+from .lazy import executing
 from .options import RunOptions
-from .progress import Board
-from .video import Clip, Frames, upscale_clip
 
 _IMAGES, _VIDEOS = "Remote Upscale/Image", "Remote Upscale/Video"
 _ALIASES = ["upscale", "super resolution", "enhance", "restore", "enlarge", "remote", "cloud"]
@@ -55,19 +51,13 @@ class UpscaleImage(io.ComfyNode):
         )
 
     @classmethod
-    async def execute(cls, *, image: torch.Tensor, options: RunOptions | None = None, **widgets: Any) -> Any:
+    async def execute(cls, *, image: Any, options: RunOptions | None = None, **widgets: Any) -> Any:
         """Run the node."""
-        with host.working_folder() as folder:
-            options = options or RunOptions()
-            parameters = _parameters(cls.model, options, widgets)
-            batch = Batch(
-                model=cls.model, images=image, parameters=parameters, options=options, folder=folder
-            )
-            board = Board(max(1, len(image)))
-            work = upscale_images(batch, host.runtime(), board)
-            made = await host.attended(work, board, cls.hidden.unique_id)
-        host.show_text(cls.hidden.unique_id, made.words)
-        return io.NodeOutput(made.images, made.report)
+        options = options or RunOptions()
+        parameters = _parameters(cls.model, options, widgets)
+        run = await executing()
+        made = await run.upscaled_images(cls.model, image, parameters, options, cls.hidden.unique_id)
+        return io.NodeOutput(*made)
 
 
 class UpscaleVideo(io.ComfyNode):
@@ -119,17 +109,12 @@ class UpscaleVideo(io.ComfyNode):
         **widgets: Any,
     ) -> Any:
         """Run the node."""
-        if isinstance(video, torch.Tensor):
-            video = Frames(video, exact_rate(frame_rate), audio)
-        with host.working_folder(keep=True) as folder:
-            options = options or RunOptions()
-            parameters = _parameters(cls.model, options, widgets)
-            clip = Clip(model=cls.model, video=video, parameters=parameters, options=options, folder=folder)
-            board = Board(1)
-            work = upscale_clip(clip, host.runtime(), board)
-            made = await host.attended(work, board, cls.hidden.unique_id)
-        host.show_text(cls.hidden.unique_id, made.words)
-        return io.NodeOutput(InputImpl.VideoFromFile(str(made.path)), made.report)
+        options = options or RunOptions()
+        parameters = _parameters(cls.model, options, widgets)
+        run = await executing()
+        clip = run.clip_of(video, frame_rate, audio)
+        path, report = await run.upscaled_clip(cls.model, clip, parameters, options, cls.hidden.unique_id)
+        return io.NodeOutput(InputImpl.VideoFromFile(str(path)), report)
 
 
 def upscaling_nodes() -> list[type[io.ComfyNode]]:

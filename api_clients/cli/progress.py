@@ -32,6 +32,8 @@ def in_words(progress: Progress) -> str:
     words = _WORDS[progress.stage]
     if progress.position is not None:
         words += f", {progress.position} in front"
+    if progress.remaining and progress.remaining >= 1:
+        words += f", about {progress.remaining:.0f} s to go"
     return f"{words}, {clean(progress.note, 120)}" if progress.note else words
 
 

@@ -57,6 +57,14 @@ class Plan:
     expected: Expected | None
     cost: Decimal | None
 
+    @property
+    def pixels(self) -> int | None:
+        """How many the result has, over all frames; ``None`` where that is not known."""
+        if self.expected is None or self.input is None:
+            return None
+        frames = 1 if isinstance(self.input, ImageInfo) else self.input.frames
+        return frames and frames * self.expected.width * self.expected.height
+
 
 class Stage(StrEnum):
     """Where a job is on its way."""
@@ -77,6 +85,8 @@ class Progress:
         fraction: done of this stage, 0 to 1, where that is known.
         position: jobs in front of it in the provider's queue, where that is known.
         elapsed: seconds since the job began.
+        remaining: seconds until the provider is probably done, as earlier jobs of the model and size took; 0
+            where it takes longer this time, ``None`` where there were none.
         note: something worth telling, such as an undocumented state word.
     """
 
@@ -84,6 +94,7 @@ class Progress:
     fraction: float | None = None
     position: int | None = None
     elapsed: float = 0.0
+    remaining: float | None = None
     note: str = ""
 
 

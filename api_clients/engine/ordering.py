@@ -107,6 +107,7 @@ class Ordering:
             sandbox=self._settings.sandbox,
             cost=order.plan.cost,
             account=account(order.root, key),
+            pixels=order.plan.pixels,
         )
 
     async def carry_out(self, order: Order, row: str) -> Outcome:
@@ -122,6 +123,7 @@ class Ordering:
     async def _carry_out(self, order: Order, row: str) -> Outcome:
         try:
             url = await self._host(order)
+            usual = await self._usual_seconds(order)
         except (RemoteUpscaleError, asyncio.CancelledError):
             await asyncio.to_thread(self._retract, row)  # nothing was sent, so there is nothing to keep
             raise
@@ -135,6 +137,7 @@ class Ordering:
             submitted, hint = await self._look_up(row), 0.0
             if submitted is None:
                 raise
+        errand.tracker.expect(usual)
         fetched = await work.see_through(submitted.handle, submitted.state, hint)
         return fetched_outcome(
             errand,
@@ -144,6 +147,16 @@ class Ordering:
             cost=plan.cost,
             had_alpha=isinstance(plan.input, ImageInfo) and plan.input.alpha,
         )
+
+    async def _usual_seconds(self, order: Order) -> float | None:
+        """How long earlier jobs of the model and size took; nothing is said where that is not known."""
+        pixels, model = order.plan.pixels, order.errand.job.model.id
+        if pixels is None:
+            return None
+        with suppress(RemoteUpscaleError):
+            return await asyncio.to_thread(
+                self._ledger.usual_seconds, model, pixels, sandbox=self._settings.sandbox
+            )
 
     async def _look_up(self, row: str) -> Submitted | None:
         """What became of a submit that was not answered, where the provider can be asked."""

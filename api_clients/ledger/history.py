@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
@@ -17,6 +18,10 @@ from .rows import JobRow
 from .schema import jobs
 
 _COLUMNS = [jobs.c[spec.name] for spec in fields(JobRow)]
+_LATEST = 500
+"""Jobs that are looked at for how long the next one takes, whatever the size of the ledger."""
+_ALIKE = 1.5
+"""How many times as much there may be to do in a job that counts as alike."""
 _NOT_SENT = "The process ended before anything was sent."
 _NOT_ANSWERED = (
     "The process ended after the job was sent and before the provider answered; it may be charged."
@@ -90,6 +95,31 @@ class History:
             )
             .order_by(jobs.c.id)
         )
+
+    def usual_seconds(self, model: str, pixels: int, *, sandbox: bool) -> float | None:
+        """How long the provider takes for such a job, from submit to having been fetched.
+
+        It is the median of the latest jobs of the model with about as many pixels that went through without
+        an interrupt; ``None`` where there is none.
+
+        Args:
+            model: its id.
+            pixels: of the result, over all frames.
+            sandbox: whether jobs of the sandbox are meant, or the others.
+        """
+        latest = select(jobs.c.id).order_by(jobs.c.id.desc()).limit(_LATEST)
+        alike = (
+            (jobs.c.model == model)
+            & (jobs.c.sandbox == sandbox)
+            & jobs.c.pixels.between(int(pixels / _ALIKE), int(pixels * _ALIKE))
+            & (jobs.c.finished > jobs.c.submitted)
+            & (jobs.c.state == JobState.COMPLETED)
+            & jobs.c.note.is_(None)
+        )
+        query = select(jobs.c.submitted, jobs.c.finished).where(jobs.c.id.in_(latest), alike)
+        with self.database.transaction(reading=True) as connection:
+            seconds = [(row[1] - row[0]).total_seconds() for row in connection.execute(query)]
+        return median(seconds) if seconds else None
 
     def settle(self) -> None:
         """Give the jobs of processes that have ended the state that their end left them in."""

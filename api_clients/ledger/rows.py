@@ -26,6 +26,7 @@ class Intent:
         sandbox: it goes to the sandbox, not to a provider.
         cost: the estimate in US dollars; ``None`` when unknown.
         account: stands for the provider's key and address, and tells neither.
+        pixels: that the result will have, over all frames; ``None`` where the input's size is not known.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Intent:
     sandbox: bool
     cost: Decimal | None
     account: str
+    pixels: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,7 @@ class JobRow:
         handle: what is needed to ask the provider about it.
         link: SHA-256 of the link that the provider got for the input, without its query.
         cost: the estimate in US dollars, 0 once it is certain that nothing was charged; ``None`` if unknown.
+        pixels: that the result was to have, over all frames; ``None`` in rows of earlier releases.
         created: when it was prepared, UTC; likewise ``sent``, ``submitted``, ``stored`` and ``finished``.
         result_path: where the result was put; likewise its digest, length, width and height in pixels.
         error_kind: the kind of the last error; likewise its message.
@@ -80,6 +83,7 @@ class JobRow:
     handle: Handle | None
     link: str | None
     cost: Decimal | None
+    pixels: int | None
     created: datetime
     sent: datetime | None
     submitted: datetime | None

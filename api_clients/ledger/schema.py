@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 from ..protocol import Handle
 from ..states import JobState
 
-REVISION = "v0003"
+REVISION = "v0004"
 """The last step of ``migrations/versions``, which leads to these tables."""
 
 VERSION_TABLE = "remote_upscale_version"
@@ -124,6 +124,7 @@ jobs = Table(
     Column("handle", _Handle),
     Column("link", String(64)),
     Column("cost", _Money),
+    Column("pixels", BigInteger),
     Column("created", _Time, nullable=False),
     Column("sent", _Time),
     Column("submitted", _Time),

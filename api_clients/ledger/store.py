@@ -310,6 +310,7 @@ class Ledger(History):
                 destination=intent.destination,
                 sandbox=intent.sandbox,
                 cost=intent.cost,
+                pixels=intent.pixels,
                 account=intent.account,
                 state=JobState.PREPARED,
                 owner=owner,

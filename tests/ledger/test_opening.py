@@ -54,7 +54,7 @@ def refuse(path, **options):
 def test_a_ledger_of_a_newer_release_is_refused(path):
     Ledger(path).close()
     change(path, "UPDATE remote_upscale_version SET version_num = 'v0099'")
-    assert "newer release (v0099, this one knows v0003)" in refuse(path)
+    assert "newer release (v0099, this one knows v0004)" in refuse(path)
 
 
 FIRST_RELEASE = """

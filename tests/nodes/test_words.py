@@ -8,34 +8,66 @@ from remote_upscale.nodes.media.rates import exact_rate
 from remote_upscale.nodes.progress import Board
 
 
+class Clock:
+    """Stands still until it is put forward."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+QUEUED, RUNNING = Stage.QUEUED, Stage.RUNNING
+
+
 @pytest.mark.parametrize(
     ("progress", "words", "fraction"),
     [
         (Progress(stage=Stage.HOSTING, fraction=0.4), "hosting 40%", 0.06),
         (Progress(stage=Stage.HOSTING), "hosting", 0.0),
-        (Progress(stage=Stage.QUEUED, position=3), "queued at place 3", 0.15),
-        (Progress(stage=Stage.QUEUED), "queued", 0.15),
-        (Progress(stage=Stage.RUNNING, elapsed=12.2), "running, 12 s", 0.2),
-        (Progress(stage=Stage.RUNNING, elapsed=3, note="state warm"), "running, 3 s (state warm)", 0.2),
+        (Progress(stage=QUEUED, position=3), "queued at place 3", 0.15),
+        (Progress(stage=QUEUED), "queued", 0.15),
+        (Progress(stage=QUEUED, note="another run is at it"), "queued (another run is at it)", 0.15),
+        (Progress(stage=QUEUED, elapsed=10, remaining=30), "queued, about 30 s to go", 0.1625),
+        (Progress(stage=RUNNING, elapsed=12.2), "running 12 s", 0.2),
+        (Progress(stage=RUNNING, elapsed=12, remaining=20), "running 12 s, about 20 s to go", 0.425),
+        (Progress(stage=RUNNING, elapsed=3, note="state warm"), "running 3 s (state warm)", 0.2),
         (Progress(stage=Stage.FETCHING, fraction=0.5), "fetching 50%", 0.9),
     ],
 )
-def test_one_job_is_told_in_full(progress, words, fraction):
-    board = Board(1)
+def test_one_job_is_told_in_full(clock, progress, words, fraction):
+    board = Board(1, clock)
     assert (board.text, board.fraction) == ("preparing", 0)
     board.listener(0)(progress)
     assert board.text == words
     assert board.fraction == pytest.approx(fraction)
 
 
-def test_many_jobs_are_counted():
-    board = Board(4)
+def test_the_time_passes_while_nobody_reports(clock):
+    board = Board(1, clock)
+    board.listener(0)(Progress(stage=RUNNING, elapsed=12, remaining=8))
+    texts = [board.text]
+    for _ in range(2):
+        clock.now += 5
+        texts.append(board.text)
+    assert texts == ["running 12 s, about 8 s to go", "running 17 s, about 3 s to go", "running 22 s"]
+
+
+def test_many_jobs_are_counted(clock):
+    board = Board(4, clock)
     board.listener(0)(Progress(stage=Stage.FETCHING))
     board.done(0)
-    board.listener(1)(Progress(stage=Stage.RUNNING))
-    board.listener(2)(Progress(stage=Stage.RUNNING))
+    board.listener(1)(Progress(stage=RUNNING))
+    board.listener(2)(Progress(stage=RUNNING))
     assert board.text == "1 of 4 done, 2 running, 1 preparing"
     assert board.fraction == pytest.approx((1 + 0.2 + 0.2) / 4)
+    board.listener(2)(Progress(stage=RUNNING, elapsed=10, remaining=30))
+    assert board.text == "1 of 4 done, 2 running, 1 preparing, about 30 s to go"
 
 
 @pytest.mark.parametrize(

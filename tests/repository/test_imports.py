@@ -81,3 +81,23 @@ def test_help_loads_no_codec_no_database_and_no_server():
     )
     assert "remote_upscale" in names
     assert names & {"aiohttp", "av", "numpy", "obstore", "PIL", "sqlalchemy"} == set()
+
+
+@pytest.mark.parametrize("module", ["nodes.lazy", "nodes.options", "api_clients.registry"])
+def test_what_describes_the_nodes_loads_nothing_heavy(module):
+    """ComfyUI asks for the nodes' schemas at every start; what runs them is imported when one runs."""
+    names = loaded_by(f"import remote_upscale.{module}")
+    heavy = {"aiohttp", "alembic", "av", "cv2", "httpx", "numpy", "obstore", "PIL", "rich", "sqlalchemy"}
+    assert names & (heavy | {"stamina", "torch"}) == set()
+
+
+NODE_MODULES = ("extension", "upscaling", "conversions", "run_options", "schema")
+
+
+@pytest.mark.parametrize("name", NODE_MODULES)
+def test_nodes_import_what_runs_them_only_when_they_run(name):
+    light = {"comfy_api", "api_clients", "conversions", "lazy", "options", "run_options", "schema"}
+    light |= {"upscaling", "typing", "__future__", "decimal", "collections"}
+    source = ROOT / "nodes" / f"{name}.py"
+    for module in imported(source):
+        assert module.removeprefix("nodes.").split(".")[0] in light, f"{name} imports {module}"

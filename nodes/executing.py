@@ -1,0 +1,69 @@
+"""What the nodes do when they run.
+
+Imported by a node's first run and not at ComfyUI's start, as it needs all that takes long to import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..api_clients.models import Model
+from . import host
+from .image import Batch, upscale_images
+from .media.rates import exact_rate
+from .media.video_frames import Range, frames_of
+from .media.video_read import Frames as ReadFrames
+from .media.video_write import write_video
+from .options import RunOptions
+from .progress import Board
+from .video import Clip, Frames, upscale_clip
+
+
+async def upscaled_images(
+    model: Model, image: torch.Tensor, parameters: Mapping[str, object], options: RunOptions, node_id: str
+) -> tuple[torch.Tensor, str]:
+    """Pictures through a model; the results and the report."""
+    with host.plain_errors(), host.working_folder() as folder:
+        batch = Batch(model=model, images=image, parameters=parameters, options=options, folder=folder)
+        board = Board(max(1, len(image)))
+        made = await host.attended(upscale_images(batch, host.runtime(), board), board, node_id)
+    host.show_text(node_id, made.words)
+    return made.images, made.report
+
+
+async def upscaled_clip(
+    model: Model, video: Any, parameters: Mapping[str, object], options: RunOptions, node_id: str
+) -> tuple[Path, str]:
+    """A VIDEO, or frames with their rate and sound, through a model; the result's file and the report."""
+    with host.plain_errors(), host.working_folder(keep=True) as folder:
+        clip = Clip(model=model, video=video, parameters=parameters, options=options, folder=folder)
+        board = Board(1)
+        made = await host.attended(upscale_clip(clip, host.runtime(), board), board, node_id)
+    host.show_text(node_id, made.words)
+    return made.path, made.report
+
+
+def clip_of(video: Any, frame_rate: float, audio: Mapping[str, Any] | None) -> Any:
+    """What a video node was given: a VIDEO as it is, or frames with their rate and sound."""
+    return Frames(video, exact_rate(frame_rate), audio) if isinstance(video, torch.Tensor) else video
+
+
+async def read_frames(video: Any, part: Mapping[str, Any]) -> ReadFrames:
+    """The frames of a VIDEO, or a part of them: ``part`` has the fields of ``Range``."""
+    with host.plain_errors(), host.working_folder() as folder:
+        return await asyncio.to_thread(frames_of, video, Range(**part), folder)
+
+
+async def written_clip(
+    images: torch.Tensor, frame_rate: float, audio: Mapping[str, Any] | None, crf: int
+) -> Path:
+    """Frames as a clip; its file."""
+    with host.plain_errors(), host.working_folder(keep=True) as folder:
+        path = folder / "frames.mp4"
+        await asyncio.to_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
+    return path
