@@ -24,11 +24,12 @@ from .progress import Board
 from .video import Clip, Frames, upscale_clip
 
 
+@host.plain_errors
 async def upscaled_images(
     model: Model, image: torch.Tensor, parameters: Mapping[str, object], options: RunOptions, node_id: str
 ) -> tuple[torch.Tensor, str]:
     """Pictures through a model; the results and the report."""
-    with host.plain_errors(), host.working_folder() as folder:
+    with host.working_folder() as folder:
         batch = Batch(model=model, images=image, parameters=parameters, options=options, folder=folder)
         board = Board(max(1, len(image)))
         made = await host.attended(upscale_images(batch, host.runtime(), board), board, node_id)
@@ -36,11 +37,12 @@ async def upscaled_images(
     return made.images, made.report
 
 
+@host.plain_errors
 async def upscaled_clip(
     model: Model, video: Any, parameters: Mapping[str, object], options: RunOptions, node_id: str
 ) -> tuple[Path, str]:
     """A VIDEO, or frames with their rate and sound, through a model; the result's file and the report."""
-    with host.plain_errors(), host.working_folder(keep=True) as folder:
+    with host.working_folder(keep=True) as folder:
         clip = Clip(model=model, video=video, parameters=parameters, options=options, folder=folder)
         board = Board(1)
         made = await host.attended(upscale_clip(clip, host.runtime(), board), board, node_id)
@@ -53,17 +55,19 @@ def clip_of(video: Any, frame_rate: float, audio: Mapping[str, Any] | None) -> A
     return Frames(video, exact_rate(frame_rate), audio) if isinstance(video, torch.Tensor) else video
 
 
+@host.plain_errors
 async def read_frames(video: Any, part: Mapping[str, Any]) -> ReadFrames:
     """The frames of a VIDEO, or a part of them: ``part`` has the fields of ``Range``."""
-    with host.plain_errors(), host.working_folder() as folder:
+    with host.working_folder() as folder:
         return await asyncio.to_thread(frames_of, video, Range(**part), folder)
 
 
+@host.plain_errors
 async def written_clip(
     images: torch.Tensor, frame_rate: float, audio: Mapping[str, Any] | None, crf: int
 ) -> Path:
     """Frames as a clip; its file."""
-    with host.plain_errors(), host.working_folder(keep=True) as folder:
+    with host.working_folder(keep=True) as folder:
         path = folder / "frames.mp4"
         await asyncio.to_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
     return path

@@ -15,15 +15,16 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache, partial, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ..api_clients.errors import RemoteUpscaleError
 from ..api_clients.settings import Settings
 from .progress import Board
 from .runtime import Runtime
 
+_Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
@@ -67,13 +68,19 @@ def working_folder(*, keep: bool = False) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def plain_errors() -> Generator[None]:
-    """Raise our errors again as if they came from here: where they arose is noise in ComfyUI's dialog."""
-    try:
-        yield
-    except RemoteUpscaleError as error:
-        raise error.with_traceback(None) from None
+def plain_errors(
+    run: Callable[_Given, Coroutine[Any, Any, _Result]],
+) -> Callable[_Given, Coroutine[Any, Any, _Result]]:
+    """Raise our errors as if they came from here: where they arose is noise in ComfyUI's dialog."""
+
+    @wraps(run)
+    async def plain(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        try:
+            return await run(*args, **kwargs)
+        except RemoteUpscaleError as error:
+            raise error.with_traceback(None) from None
+
+    return plain
 
 
 async def attended(work: Coroutine[Any, Any, _Result], board: Board, node_id: str) -> _Result:

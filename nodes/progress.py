@@ -134,7 +134,7 @@ def _words(progress: Progress | None) -> str:
     if progress.fraction is not None:
         words += f" {progress.fraction:.0%}"
     if progress.position is not None:
-        words += f" at place {progress.position}"
+        words += f" at place {progress.position + 1}"
     if progress.stage is Stage.RUNNING:
         words += f" {progress.elapsed:.0f} s"
     words = ", ".join([words, *_to_go(progress.remaining)])

@@ -13,6 +13,7 @@ from comfyui_server import ComfyUI, NotInstalled, serve
 from remote_upscale.api_clients.registry import MODELS
 from remote_upscale.api_clients.sandbox import Delays, Sandbox
 
+AT_ONCE = Delays(queue=0, run=0)
 KEYS = {name: f"distinctive-{name}-key-77ab" for name in ("pixazo", "apixo", "fal")}
 
 
@@ -22,7 +23,7 @@ def provider() -> Generator[Sandbox]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    running = Sandbox(MODELS.values(), delays=Delays(queue=0, run=0), keys=KEYS)
+    running = Sandbox(MODELS.values(), delays=AT_ONCE, keys=KEYS)
     asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(10)
     yield running
     asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(10)
@@ -64,6 +65,7 @@ def no_faults(provider: Sandbox) -> Generator[None]:
     """What a test lets go wrong ends with it."""
     yield
     provider.faults.clear()
+    provider.delays = AT_ONCE
 
 
 @pytest.fixture

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pytest
-from comfyui_server import ComfyUI, nodes, text_of
+from comfyui_graphs import CRYSTAL, SEEDVR2, draw
+from comfyui_server import nodes, text_of
 from PIL import Image
 from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.models import Media
 from remote_upscale.api_clients.registry import MODELS
 
 IMAGE_MODELS = [model for model in MODELS.values() if model.media is Media.IMAGE]
-CRYSTAL = {"scale_factor": "2", "webhook": "", "webhook_events_filter": ""}
-SEEDVR2 = {
-    "upscale_mode": "factor",
-    "upscale_mode.upscale_factor": 2.0,
-    "noise_scale": 0.1,
-    "seed": -1,
-    "output_format": "png",
-    "sync_mode": False,
-}
-
-
-def draw(comfyui: ComfyUI, name: str, size: tuple[int, int] = (48, 32), mode: str = "RGB") -> Image.Image:
-    """A picture of its own in ComfyUI's input folder."""
-    seed = int.from_bytes(name.encode(), "big") % 2**32
-    values = np.random.default_rng(seed).integers(0, 256, (size[1] // 8, size[0] // 8, len(mode)), np.uint8)
-    image = Image.fromarray(values, mode).resize(size, Image.Resampling.BICUBIC)
-    image.save(comfyui.base / "input" / f"{name}.png")
-    return image
 
 
 @pytest.mark.parametrize("model", IMAGE_MODELS, ids=[model.id for model in IMAGE_MODELS])
@@ -150,6 +132,8 @@ def test_a_failure_is_one_sentence_what_to_do_and_the_request(comfyui, provider)
     message = ended.error["exception_message"]
     assert provider.jobs[-1].request_id in message
     assert len(message.splitlines()) == 1
+    # What was called inside is noise to whoever reads the dialog.
+    assert not any("api_clients" in line for line in ended.error["traceback"]), ended.error["traceback"]
 
 
 def test_a_failed_picture_can_keep_its_source(comfyui, provider):
@@ -194,19 +178,3 @@ def test_interrupting_answers_at_once_and_keeps_the_job(comfyui, provider, charg
     provider.faults.clear()
     assert comfyui.run(prompt).status == "success"
     assert charged() == 1
-
-
-def test_no_key_is_anywhere(comfyui, environment):
-    draw(comfyui, "searched")
-    prompt = nodes(
-        load=("LoadImage", {"image": "searched.png"}),
-        up=("RemoteUpscaleFalSeedVR2Image", {"image": ("load", 0), **SEEDVR2}),
-        save=("SaveImage", {"images": ("up", 0), "filename_prefix": "searched"}),
-    )
-    ended = comfyui.run(prompt)
-    saved = comfyui.output(ended, "save").read_bytes()
-    assert b"RemoteUpscaleFalSeedVR2Image" in saved
-    everything = [saved, comfyui.log.encode(), comfyui.http.get("/history").content]
-    everything += [path.read_bytes() for path in (comfyui.base / "user").rglob("*") if path.is_file()]
-    for name in ("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY"):
-        assert not any(environment[name].encode() in part for part in everything)

@@ -30,7 +30,7 @@ QUEUED, RUNNING = Stage.QUEUED, Stage.RUNNING
     [
         (Progress(stage=Stage.HOSTING, fraction=0.4), "hosting 40%", 0.06),
         (Progress(stage=Stage.HOSTING), "hosting", 0.0),
-        (Progress(stage=QUEUED, position=3), "queued at place 3", 0.15),
+        (Progress(stage=QUEUED, position=2), "queued at place 3", 0.15),
         (Progress(stage=QUEUED), "queued", 0.15),
         (Progress(stage=QUEUED, note="another run is at it"), "queued (another run is at it)", 0.15),
         (Progress(stage=QUEUED, elapsed=10, remaining=30), "queued, about 30 s to go", 0.1625),

@@ -1,4 +1,4 @@
-"""A real ComfyUI for tests, with this pack in ``custom_nodes`` under another folder name."""
+"""A real ComfyUI with this pack in ``custom_nodes`` under another folder name, for tests and the demo."""
 
 from __future__ import annotations
 
@@ -70,11 +70,13 @@ class ComfyUI:
     Attributes:
         url: its address.
         base: its folders ``input``, ``output``, ``temp``, ``user`` and ``custom_nodes``.
+        kill: ends it at once, as a crash does.
     """
 
-    def __init__(self, url: str, base: Path, log: Path) -> None:
+    def __init__(self, url: str, base: Path, log: Path, process: subprocess.Popen[bytes]) -> None:
         self.url = url
         self.base = base
+        self.kill = process.kill
         self._log = log
         self.http = httpx.Client(base_url=url, timeout=30)
 
@@ -118,12 +120,15 @@ def _ended(entry: Mapping[str, Any]) -> Ended:
 
 
 @contextmanager
-def serve(base: Path, environment: Mapping[str, str]) -> Generator[ComfyUI]:
+def serve(
+    base: Path, environment: Mapping[str, str], *, inherited: Mapping[str, str] = os.environ
+) -> Generator[ComfyUI]:
     """Start a ComfyUI with this pack, and stop it at the end.
 
     Args:
         base: for its folders.
-        environment: variables besides those of this process.
+        environment: variables that are set for it.
+        inherited: the others; those of this process.
 
     Raises:
         NotInstalled: there is none.
@@ -145,11 +150,11 @@ def serve(base: Path, environment: Mapping[str, str]) -> Generator[ComfyUI]:
         process = subprocess.Popen(
             [str(python), "main.py", *options],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(STANDINS), **environment},
+            env={**inherited, "PYTHONPATH": str(STANDINS), **environment},
             stdout=file,
             stderr=subprocess.STDOUT,
         )
-    server = ComfyUI(f"http://127.0.0.1:{port}", base, log)
+    server = ComfyUI(f"http://127.0.0.1:{port}", base, log, process)
     try:
         _await_start(server, process)
         yield server

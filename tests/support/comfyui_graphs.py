@@ -1,0 +1,26 @@
+"""What the tests in a real ComfyUI put into its graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+from comfyui_server import ComfyUI
+from PIL import Image
+
+CRYSTAL = {"scale_factor": "2", "webhook": "", "webhook_events_filter": ""}
+SEEDVR2 = {
+    "upscale_mode": "factor",
+    "upscale_mode.upscale_factor": 2.0,
+    "noise_scale": 0.1,
+    "seed": -1,
+    "output_format": "png",
+    "sync_mode": False,
+}
+
+
+def draw(comfyui: ComfyUI, name: str, size: tuple[int, int] = (48, 32), mode: str = "RGB") -> Image.Image:
+    """A picture of its own in ComfyUI's input folder."""
+    seed = int.from_bytes(name.encode(), "big") % 2**32
+    values = np.random.default_rng(seed).integers(0, 256, (size[1] // 8, size[0] // 8, len(mode)), np.uint8)
+    image = Image.fromarray(values, mode).resize(size, Image.Resampling.BICUBIC)
+    image.save(comfyui.base / "input" / f"{name}.png")
+    return image
