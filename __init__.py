@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 WEB_DIRECTORY = "./web"
-"""What ComfyUI serves to the browser: help pages."""
+"""What ComfyUI serves to the browser: help pages, and what its frontend cannot translate by itself."""
 
 
 async def comfy_entrypoint() -> Any:
