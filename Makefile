@@ -3,15 +3,18 @@
 export PYTHON
 python := .venv/bin/python
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo comfyui test lint bench clean
 
 help: ## show this list
 	@echo "make TARGET, where TARGET is"
 	@sed -n 's/^\([a-z]*\):.* ## /  \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
 
-demo: ## run all eight models in the sandbox, and put the results into demo-results
+demo: ## run all eight models in the sandbox, and a workflow in ComfyUI if it is there
 	@.ci/environment
 	@$(python) demo/run.py
+
+comfyui: ## install ComfyUI for the tests and the demo, with comfy-cli, in ~/comfy/ComfyUI or COMFYUI_PATH
+	@.ci/comfyui
 
 test: lint ## check style and types, and run all tests
 	$(python) -m pytest

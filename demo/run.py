@@ -1,7 +1,7 @@
 """Runs all eight models in the sandbox through the command line and draws a contact sheet of the results.
 
-``make demo`` runs it. It needs no key and no network, costs nothing, and leaves no trace outside of
-``demo-results``: the job ledger of this run is kept in there too.
+Then it runs a workflow in ComfyUI, where one is installed. ``make demo`` runs all of this. It needs no key
+and no network, costs nothing, and leaves no trace outside of ``demo-results``: the job ledger is there too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from contact_sheet import Entry, draw_sheet
+from in_comfyui import run_workflow
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "demo-results"
@@ -98,12 +99,13 @@ def run(job: Job) -> Entry:
 
 
 def main() -> None:
-    """Run the jobs, draw the sheet, and say where everything is."""
+    """Run the jobs, draw the sheet, run the workflow, and say where everything is."""
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir()
     entries = [run(job) for job in JOBS]
     sheet = RESULTS / "contact-sheet.png"
     draw_sheet(entries, sheet)
+    run_workflow(PICTURE, RESULTS, environment())
     print(f"\nThe eight results are in   {RESULTS}")
     print(f"Before and after, at once  {sheet}")
 
