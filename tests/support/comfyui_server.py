@@ -19,8 +19,8 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 STANDINS = ROOT / "tests" / "host" / "standins"
-PACK = "Some.Other-Name"
-"""Neither a name that Python could import nor the repository's."""
+PACK = "Some-Other-Name"
+"""Neither a name that Python could import nor the repository's. A dot would hide the help."""
 _PATIENCE = 90.0
 """Seconds to start, on a machine that stalls; it takes about ten."""
 

@@ -1,5 +1,5 @@
-import { api } from "../../scripts/api.js";
-import { app } from "../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
 
 // ComfyUI's frontend takes the tooltips of the inputs below a choice from the schema, never from a translation.
 async function translateNestedTooltips(definitions) {
