@@ -25,7 +25,10 @@ async def give_up(channel: Channel, handle: Handle, ledger: Ledger, job: str, tr
 async def _cancel(channel: Channel, handle: Handle) -> tuple[bool, str]:
     """Whether the provider took the cancellation, and a sentence for the user."""
     title = channel.provider.title
-    goes_on = f"job {handle.request_id} goes on and may be charged; `remote-upscale resume` fetches it."
+    goes_on = (
+        f"job {handle.request_id} goes on and may be charged; "
+        "the same run again, or `remote-upscale resume`, fetches it."
+    )
     request = channel.provider.cancel(handle)
     if request is None:
         return False, f"{title} cannot cancel: {goes_on}"

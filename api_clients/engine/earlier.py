@@ -105,7 +105,7 @@ class Earlier:
             f"This very job was sent at {row.sent or row.created:%Y-%m-%d %H:%M} UTC and never answered; "
             "it may be charged.",
             hint="Look at the provider's history. To order it all the same, and perhaps pay twice, run it "
-            "without reuse (--no-reuse).",
+            "without reuse (`--no-reuse`; in ComfyUI, `reuse` of the options off).",
         )
 
 

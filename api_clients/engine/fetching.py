@@ -97,7 +97,7 @@ class Fetcher:
         except TimeoutError:
             raise TimedOut(
                 f"The result was not here after {self._settings.time.transfer:g} s.",
-                hint="It is paid for: `remote-upscale resume` fetches it.",
+                hint="It is paid for: the same run again, or `remote-upscale resume`, fetches it.",
             ) from None
 
     async def _whole(self, output: Output, file: Path, wanted: Wanted, tracker: Tracker) -> Info:

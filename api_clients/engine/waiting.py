@@ -114,6 +114,7 @@ class Waiter:
         what = "waiting in the queue" if queued else "running"
         return TimedOut(
             f"The job is still {what} at {self._channel.provider.title} after {seconds:.4g} s.",
-            hint="It goes on there and may be charged; `remote-upscale resume` fetches it once it is done.",
+            hint="It goes on there and may be charged; once it is done, the same run again, or "
+            "`remote-upscale resume`, fetches it.",
             request_id=handle.request_id,
         )

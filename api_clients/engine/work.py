@@ -23,7 +23,7 @@ from .vault import Vault
 from .waiting import Waiter
 
 _log = logging.getLogger(__name__)
-_KEPT = "The job is kept: `remote-upscale resume` takes it up again."
+_KEPT = "The job is kept: the same run again, or `remote-upscale resume`, takes it up."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,8 @@ class Work:
 
     async def _undelivered(self, handle: Handle | None, error: RemoteUpscaleError) -> None:
         error.request_id = handle.request_id if handle else None
-        error.hint = f"{error.hint} The result is kept: `remote-upscale resume` delivers it.".lstrip()
+        kept = "The result is kept: the same run again, or `remote-upscale resume`, delivers it."
+        error.hint = f"{error.hint} {kept}".lstrip()
         await self.record(self.ledger.undelivered, handle, error)
 
     async def _stopped(self, handle: Handle | None, *, kept: bool) -> None:
@@ -173,7 +174,8 @@ class Work:
             return
         await self.record(self.ledger.leave, handle)
         done = f"Job {handle.request_id} is done" if handle else "The job is done"
-        self.tracker.tell(Stage.CANCELLED, note=f"{done} and paid for; `remote-upscale resume` brings it.")
+        note = f"{done} and paid for; the same run again, or `remote-upscale resume`, brings it."
+        self.tracker.tell(Stage.CANCELLED, note=note)
 
 
 def _facts(fetched: Fetched) -> dict[str, Any]:

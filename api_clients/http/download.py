@@ -91,7 +91,7 @@ async def _receive(
     if media_type and _NO_MEDIA.fullmatch(media_type):
         raise BadResponse(
             f"The result's link gives {media_type[:60]}, not a picture or clip.",
-            hint="Run `remote-upscale resume`.",
+            hint="Run it again, or `remote-upscale resume`.",
         )
     total = _total(response, start)
     if total is not None and total > max_bytes:
@@ -150,14 +150,14 @@ def _no_result(response: httpx.Response) -> RemoteUpscaleError:
     if status in (408, 425, 429) or status >= 500:
         return ProviderUnavailable(
             f"{host} answered HTTP {status} instead of the result.",
-            hint="Run `remote-upscale resume` later.",
+            hint="Run it again later, or `remote-upscale resume`.",
             transient=True,
             retry_after=Reply(status, dict(response.headers)).retry_after,
         )
     if status in (400, 401, 403, 404, 410):
         return ResultLost(
             f"The result's link is not valid any more ({host} answered HTTP {status}).",
-            hint="Run `remote-upscale resume` to ask for a fresh link.",
+            hint="Run it again, or `remote-upscale resume`, to ask for a fresh link.",
         )
     return BadResponse(f"{host} answered HTTP {status} instead of the result.")
 
@@ -178,7 +178,8 @@ def _etag(response: httpx.Response) -> str | None:
 def _too_large(max_bytes: int) -> BadResponse:
     return BadResponse(
         f"The result is larger than {max_bytes:,} bytes.",
-        hint="Raise result_bytes under [size] in settings.toml, then run `remote-upscale resume`.",
+        hint="Raise result_bytes under [size] in settings.toml; then run it again, or "
+        "`remote-upscale resume`.",
     )
 
 
@@ -193,7 +194,7 @@ async def _in_thread(work: Callable[..., _T], *args: object) -> _T:
     except OSError as error:
         raise InvalidInput(
             f"The result cannot be written: {error.strerror}.",
-            hint="Make room or choose another place, then run `remote-upscale resume`.",
+            hint="Make room or choose another place, then run it again, or `remote-upscale resume`.",
         ) from None
 
 
