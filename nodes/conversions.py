@@ -11,6 +11,7 @@ from typing import Any
 from comfy_api.latest import InputImpl, io
 
 from .lazy import executing
+from .schema import frame_rate_input
 
 _CATEGORY = "Remote Upscale/Video"
 _GIGABYTE = 10**9
@@ -90,14 +91,7 @@ class FramesToVideo(io.ComfyNode):
             search_aliases=["encode video", "create video", "combine frames"],
             inputs=[
                 io.Image.Input("images"),
-                io.Float.Input(
-                    "frame_rate",
-                    default=24.0,
-                    min=0.01,
-                    max=1000.0,
-                    step=0.001,
-                    tooltip="29.97002997 and the like are taken as the fractions that they stand for.",
-                ),
+                frame_rate_input("29.97002997 and the like are taken as the fractions that they stand for."),
                 io.Audio.Input("audio", optional=True),
                 io.Int.Input(
                     "crf",

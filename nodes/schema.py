@@ -22,6 +22,13 @@ _LARGEST = 2**31 - 1
 Options = io.Custom("REMOTE_UPSCALE_OPTIONS")
 
 
+def frame_rate_input(tooltip: str, *, optional: bool = False) -> Any:
+    """The widget for a frame rate."""
+    return io.Float.Input(
+        "frame_rate", default=24.0, min=0.01, max=1000.0, step=0.001, optional=optional, tooltip=tooltip
+    )
+
+
 def widgets(model: Model) -> list[Any]:
     """The inputs for a model's parameters, in the order of the provider's page."""
     dependent = {p.name for p in model.parameters if p.only_with is not None}

@@ -174,7 +174,7 @@ def test_interrupting_answers_at_once_and_keeps_the_job(comfyui, provider, charg
     ended = comfyui.wait(prompt_id)
     took = time.monotonic() - began
     assert ended.status == "interrupted"
-    assert took < 5  # bench/ measures how soon; here only that it does not wait for the job
+    assert took < 5  # bench/bench_comfyui.py measures how soon; here only that it does not wait for the job
     provider.faults.clear()
     assert comfyui.run(prompt).status == "success"
     assert charged() == 1
