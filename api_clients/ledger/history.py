@@ -18,8 +18,8 @@ from .rows import JobRow
 from .schema import jobs
 
 _COLUMNS = [jobs.c[spec.name] for spec in fields(JobRow)]
-_LATEST = 500
-"""Jobs that are looked at for how long the next one takes, whatever the size of the ledger."""
+_LATEST = 50
+"""Jobs of a model that are looked at for how long the next one takes, whatever the size of the ledger."""
 _ALIKE = 1.5
 """How many times as much there may be to do in a job that counts as alike."""
 _NOT_SENT = "The process ended before anything was sent."
@@ -107,18 +107,20 @@ class History:
             pixels: of the result, over all frames.
             sandbox: whether jobs of the sandbox are meant, or the others.
         """
-        latest = select(jobs.c.id).order_by(jobs.c.id.desc()).limit(_LATEST)
-        alike = (
-            (jobs.c.model == model)
-            & (jobs.c.sandbox == sandbox)
-            & jobs.c.pixels.between(int(pixels / _ALIKE), int(pixels * _ALIKE))
-            & (jobs.c.finished > jobs.c.submitted)
-            & (jobs.c.state == JobState.COMPLETED)
-            & jobs.c.note.is_(None)
+        latest = (
+            select(jobs.c.pixels, jobs.c.submitted, jobs.c.finished, jobs.c.note)
+            .where(jobs.c.model == model, jobs.c.sandbox == sandbox, jobs.c.state == JobState.COMPLETED)
+            .order_by(jobs.c.id.desc())
+            .limit(_LATEST)
         )
-        query = select(jobs.c.submitted, jobs.c.finished).where(jobs.c.id.in_(latest), alike)
         with self.database.transaction(reading=True) as connection:
-            seconds = [(row[1] - row[0]).total_seconds() for row in connection.execute(query)]
+            rows = connection.execute(latest).all()
+        seconds = [
+            (row.finished - row.submitted).total_seconds()
+            for row in rows
+            if row.pixels is not None and pixels / _ALIKE <= row.pixels <= pixels * _ALIKE
+            if row.note is None and row.submitted and row.finished
+        ]
         return median(seconds) if seconds else None
 
     def settle(self) -> None:

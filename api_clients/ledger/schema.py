@@ -140,6 +140,7 @@ jobs = Table(
     Column("note", Text),
     Index("jobs_identity", "identity", "state"),
     Index("jobs_state", "state"),
+    Index("jobs_latest", "model", "sandbox", "state", "id"),
     Index("jobs_spending", "created", "sandbox", "cost", "state", "request_id"),
 )
 """One row for each job."""

@@ -8,5 +8,6 @@ down_revision = "v0003"
 
 
 def upgrade() -> None:
-    """Add a column to ``jobs``."""
+    """Add a column to ``jobs``, and an index to find the latest ones of a model."""
     op.add_column("jobs", sa.Column("pixels", sa.BigInteger))
+    op.create_index("jobs_latest", "jobs", ["model", "sandbox", "state", "id"])
