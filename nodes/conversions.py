@@ -5,6 +5,7 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false, reportUntypedBaseClass=false
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,6 +60,7 @@ class VideoToFrames(io.ComfyNode):
                 io.Float.Output("frame_rate"),
                 io.String.Output("notes", tooltip="What is odd about the clip, in sentences."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -70,10 +72,10 @@ class VideoToFrames(io.ComfyNode):
             "start": start,
             "count": count or None,
             "stride": stride,
-            "max_bytes": int(max_memory * _GIGABYTE) or None,
+            "max_bytes": math.ceil(max_memory * _GIGABYTE) or None,
             "exact": exact,
         }
-        frames = await (await executing()).read_frames(video, part)
+        frames = await (await executing()).read_frames(video, part, cls.hidden.unique_id)
         return io.NodeOutput(frames.images, frames.audio, float(frames.rate), "\n".join(frames.notes))
 
 
@@ -103,6 +105,7 @@ class FramesToVideo(io.ComfyNode):
                 ),
             ],
             outputs=[io.Video.Output("video")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -115,5 +118,6 @@ class FramesToVideo(io.ComfyNode):
         audio: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run the node."""
-        path = await (await executing()).written_clip(images, frame_rate, audio, crf)
+        run = await executing()
+        path = await run.written_clip(images, frame_rate, audio, crf, cls.hidden.unique_id)
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)))

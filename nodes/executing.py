@@ -5,7 +5,6 @@ Imported by a node's first run and not at ComfyUI's start, as it needs all that 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ..api_clients.models import Model
 from . import host
 from .image import Batch, upscale_images
 from .media.rates import exact_rate
+from .media.stopping import in_thread
 from .media.video_frames import Range, frames_of
 from .media.video_read import Frames as ReadFrames
 from .media.video_write import write_video
@@ -32,42 +32,52 @@ async def upscaled_images(
     with host.working_folder() as folder:
         batch = Batch(model=model, images=image, parameters=parameters, options=options, folder=folder)
         board = Board(max(1, len(image)))
-        made = await host.attended(upscale_images(batch, host.runtime(), board), board, node_id)
+        made = await host.attended(upscale_images(batch, host.runtime(), board), node_id, board)
     host.show_text(node_id, made.words)
     return made.images, made.report
 
 
 @host.plain_errors
 async def upscaled_clip(
-    model: Model, video: Any, parameters: Mapping[str, object], options: RunOptions, node_id: str
+    model: Model,
+    video: Any,
+    *,
+    frame_rate: float,
+    audio: Mapping[str, Any] | None,
+    parameters: Mapping[str, object],
+    options: RunOptions,
+    node_id: str,
 ) -> tuple[Path, str]:
     """A VIDEO, or frames with their rate and sound, through a model; the result's file and the report."""
+    notes: tuple[str, ...] = ()
+    if isinstance(video, torch.Tensor):
+        video = Frames(video, exact_rate(frame_rate), audio)
+    elif audio is not None:
+        notes = ("The sound on the node's audio input was not used: a VIDEO has its own.",)
     with host.working_folder(keep=True) as folder:
-        clip = Clip(model=model, video=video, parameters=parameters, options=options, folder=folder)
+        clip = Clip(
+            model=model, video=video, parameters=parameters, options=options, folder=folder, notes=notes
+        )
         board = Board(1)
-        made = await host.attended(upscale_clip(clip, host.runtime(), board), board, node_id)
+        made = await host.attended(upscale_clip(clip, host.runtime(), board), node_id, board)
     host.show_text(node_id, made.words)
     return made.path, made.report
 
 
-def clip_of(video: Any, frame_rate: float, audio: Mapping[str, Any] | None) -> Any:
-    """What a video node was given: a VIDEO as it is, or frames with their rate and sound."""
-    return Frames(video, exact_rate(frame_rate), audio) if isinstance(video, torch.Tensor) else video
-
-
 @host.plain_errors
-async def read_frames(video: Any, part: Mapping[str, Any]) -> ReadFrames:
+async def read_frames(video: Any, part: Mapping[str, Any], node_id: str) -> ReadFrames:
     """The frames of a VIDEO, or a part of them: ``part`` has the fields of ``Range``."""
     with host.working_folder() as folder:
-        return await asyncio.to_thread(frames_of, video, Range(**part), folder)
+        return await host.attended(in_thread(frames_of, video, Range(**part), folder), node_id)
 
 
 @host.plain_errors
 async def written_clip(
-    images: torch.Tensor, frame_rate: float, audio: Mapping[str, Any] | None, crf: int
+    images: torch.Tensor, frame_rate: float, audio: Mapping[str, Any] | None, crf: int, node_id: str
 ) -> Path:
     """Frames as a clip; its file."""
     with host.working_folder(keep=True) as folder:
         path = folder / "frames.mp4"
-        await asyncio.to_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
+        work = in_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
+        await host.attended(work, node_id)
     return path

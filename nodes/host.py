@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ..api_clients.errors import RemoteUpscaleError
+from ..api_clients.files.place import cannot_write
 from ..api_clients.settings import Settings
 from .progress import Board
 from .runtime import Runtime
@@ -28,6 +29,8 @@ _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
+_runs: dict[str, object] = {}
+"""The latest run of each node."""
 _TICK = 0.1
 """Seconds between two looks at ComfyUI's interrupt flag, which wakes nobody, and at the progress."""
 _FOLDER = "remote_upscale"
@@ -57,8 +60,11 @@ def working_folder(*, keep: bool = False) -> Generator[Path]:
     import folder_paths
 
     parent = Path(folder_paths.get_temp_directory()) / _FOLDER
-    parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=parent))
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=parent))
+    except OSError as error:
+        raise cannot_write(parent / "a folder", error) from None
     try:
         yield folder
     except BaseException:
@@ -83,11 +89,16 @@ def plain_errors(
     return plain
 
 
-async def attended(work: Coroutine[Any, Any, _Result], board: Board, node_id: str) -> _Result:
-    """Run a node's work with its progress on the node, until it is done or the user interrupts.
+async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Board | None = None) -> _Result:
+    """Run a node's work until it is done or the user interrupts.
 
     An interrupt, of this node or because another one failed, is answered at once; what then becomes of the
     jobs at the provider is told on the node, and logged, when it is known.
+
+    Args:
+        work: what the node does.
+        node_id: of the node.
+        board: what is shown on it; ``None`` where there is nothing to tell.
 
     Raises:
         InterruptProcessingException: ComfyUI's own, within moments after the user asked for it.
@@ -95,28 +106,28 @@ async def attended(work: Coroutine[Any, Any, _Result], board: Board, node_id: st
     from comfy.model_management import processing_interrupted, throw_exception_if_processing_interrupted
 
     show = _teller(node_id)
+    run = _runs[node_id] = object()
     task = asyncio.ensure_future(work)
     shown: tuple[int, str] | None = None
     try:
         while not task.done():
             if processing_interrupted():
                 throw_exception_if_processing_interrupted()
-            now = round(board.fraction * _BAR), board.text
-            if now != shown:
-                await _show_bar(node_id, now[0])
-                show(now[1])
-                shown = now
+            if board is not None and shown != (shown := (round(board.fraction * _BAR), board.text)):
+                await _show_bar(node_id, shown[0])
+                show(shown[1])
             await asyncio.wait({task}, timeout=_TICK)
         return task.result()
     finally:
-        if not task.done():
+        if not task.done() and board is not None:
             show("interrupted")
-            board.give_up(partial(_part, show))
+            board.give_up(partial(_part, node_id, run, show))
         task.cancel()
 
 
-def _part(show: Callable[[str], None], note: str) -> None:
-    show(f"interrupted: {note}")
+def _part(node_id: str, run: object, show: Callable[[str], None], note: str) -> None:
+    if _runs.get(node_id) is run:  # else the node says something newer
+        show(f"interrupted: {note}")
     _log.info("%s", note)
 
 

@@ -6,15 +6,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
-from ..api_clients.engine import Job, Outcome
-from ..api_clients.errors import InvalidInput, RemoteUpscaleError
+from ..api_clients.engine import Allowance, Job, Outcome
+from ..api_clients.errors import InvalidInput, Kind, RemoteUpscaleError
 from ..api_clients.files.content import pixels_digest
+from ..api_clients.files.place import cannot_write
 from ..api_clients.models import Model
 from .media.alpha import join_alpha, split_alpha
 from .media.batches import stack_results
@@ -28,6 +29,18 @@ from .report import Entry, as_json
 from .runtime import Runtime
 
 _Item = TypeVar("_Item")
+_OF_NO_PICTURE = frozenset(
+    {
+        Kind.INVALID_PARAMETER,
+        Kind.AUTHENTICATION,
+        Kind.INSUFFICIENT_BALANCE,
+        Kind.FORBIDDEN,
+        Kind.NOT_FOUND,
+        Kind.HOSTING,
+        Kind.BUDGET,
+    }
+)
+"""Errors that all pictures of a batch have alike: a source in place of the result would only hide them."""
 _MOST_PIXELS = 1 << 40
 """The engine has checked the result's size against the settings already."""
 
@@ -50,11 +63,10 @@ class Batch:
     options: RunOptions
     folder: Path
 
-    @property
+    @cached_property
     def job(self) -> Job:
-        """What the jobs of all pictures have in common."""
+        """What the jobs of all pictures have in common, what they may cost together included."""
         options = self.options
-        most = None if options.max_cost is None else options.max_cost / Decimal(len(self.images))
         return Job(
             model=self.model,
             parameters=self.parameters,
@@ -62,7 +74,7 @@ class Batch:
             destination=self.folder,
             reuse=options.reuse,
             time_limit=options.time_limit,
-            max_cost=most,
+            allowance=Allowance.of(options.max_cost),
         )
 
 
@@ -156,7 +168,8 @@ class _Picture:
         """The result [H',W',3], or nothing where it failed and the source is to be kept."""
         source = self.batch.folder / f"{self.number:04}{self.encoded.suffix}"
         destination = self.batch.folder / f"{self.number:04}-result"
-        notes = (self.encoded.note,) if self.encoded.note else ()
+        own = (self.encoded.note,) if self.encoded.note else ()
+        notes = (*self.batch.options.unmet(self.batch.model), *own)
         try:
             content = await asyncio.to_thread(self._write, source)
             job = replace(self.batch.job, source=source, destination=destination, content=content)
@@ -165,7 +178,9 @@ class _Picture:
                 decode_picture, outcome.path, alpha=False, max_pixels=_MOST_PIXELS
             )
         except RemoteUpscaleError as error:
-            if self.batch.options.on_failure is OnFailure.STOP:
+            if self.batch.options.on_failure is OnFailure.STOP or error.kind in _OF_NO_PICTURE:
+                if len(self.batch.images) > 1:
+                    error.message = f"Picture {self.number + 1} of {len(self.batch.images)}: {error.message}"
                 raise
             kept = "The source was kept, scaled by Lanczos."
             return None, Entry(error=error, notes=(*notes, kept))
@@ -181,7 +196,10 @@ class _Picture:
 
     def _write(self, path: Path) -> str | None:
         """Write the file; the digest of what it shows, where it shows exactly the picture."""
-        path.write_bytes(self.encoded.data)
+        try:
+            path.write_bytes(self.encoded.data)
+        except OSError as error:
+            raise cannot_write(path, error) from None
         return None if self.encoded.format == "jpeg" else pixels_digest(to_uint8(self.colours))
 
 

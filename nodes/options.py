@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from ..api_clients.models import Model
+
 
 class OnFailure(StrEnum):
     """What becomes of a batch when one of its pictures fails."""
@@ -35,3 +37,14 @@ class RunOptions:
     on_failure: OnFailure = OnFailure.STOP
     private: bool = False
     max_cost: Decimal | None = None
+
+    def unmet(self, model: Model) -> tuple[str, ...]:
+        """What was asked for and a model does not offer, as sentences for the report."""
+        if self.private and not offers_privacy(model):
+            return (f"private was not possible: {model.title} gives its results as links only.",)
+        return ()
+
+
+def offers_privacy(model: Model) -> bool:
+    """Whether a model can send its result inside the reply."""
+    return any(parameter.name == "sync_mode" for parameter in model.parameters)

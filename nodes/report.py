@@ -55,7 +55,9 @@ class Entry:
 
 
 def spent(entries: Sequence[Entry]) -> Decimal | None:
-    """US dollars of the new jobs together; ``None`` where one's price is unknown."""
+    """US dollars of the new jobs together; ``None`` where a price, or what a failed one costs, is unknown."""
+    if any(entry.error is not None and entry.error.request_id for entry in entries):
+        return None
     costs = [entry.outcome.cost for entry in entries if entry.outcome and not entry.outcome.reused]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if len(known) == len(costs) else None

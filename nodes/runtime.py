@@ -50,6 +50,7 @@ class _Engines:
                 if (
                     opened is not None
                 ):  # a key or a limit was changed: who uses it still, ends with the old one
+                    del self.by_account[account]
                     opened.retired = True
                     await self._close_unused(opened)
                 async with AsyncExitStack() as stack:

@@ -10,6 +10,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..api_clients.errors import InvalidParameter
 from ..api_clients.models import Model
 from ..api_clients.parameters import Choice, Choices, Flag, Integer, Number, Parameter
 
@@ -41,7 +42,11 @@ def parameters_of(model: Model, given: Mapping[str, object]) -> dict[str, object
     Args:
         model: the upscaler.
         given: the arguments of ``execute``.
+
+    Raises:
+        InvalidParameter: a choice that others belong to is missing.
     """
+    _check_choices(model, given)
     flat: dict[str, object] = {}
     for name, value in given.items():
         flat |= value if isinstance(value, dict) else {name: value}
@@ -55,6 +60,18 @@ def parameters_of(model: Model, given: Mapping[str, object]) -> dict[str, object
         if any(rival in values for rival in parameter.overridden_by):
             values.pop(parameter.name, None)
     return values
+
+
+def _check_choices(model: Model, given: Mapping[str, object]) -> None:
+    """ComfyUI lets a graph pass whose choice, which others belong to, is missing or unknown."""
+    for name in {p.only_with[0] for p in model.parameters if p.only_with is not None}:
+        value = given.get(name)
+        chosen = value.get(name) if isinstance(value, dict) else None
+        if chosen is None:
+            raise InvalidParameter(
+                f"{name} is missing or none of its choices; it must be {model.parameter(name).allowed}.",
+                hint="Choose one on the node; in an API workflow, give it besides what belongs to it.",
+            )
 
 
 def _is_unset(parameter: Parameter, value: object) -> bool:

@@ -14,7 +14,7 @@ from ..api_clients.models import Media, Model
 from ..api_clients.registry import MODELS
 from . import schema
 from .lazy import executing
-from .options import RunOptions
+from .options import RunOptions, offers_privacy
 
 _IMAGES, _VIDEOS = "Remote Upscale/Image", "Remote Upscale/Video"
 _ALIASES = ["upscale", "super resolution", "enhance", "restore", "enlarge", "remote", "cloud"]
@@ -104,8 +104,15 @@ class UpscaleVideo(io.ComfyNode):
         options = options or RunOptions()
         parameters = _parameters(cls.model, options, widgets)
         run = await executing()
-        clip = run.clip_of(video, frame_rate, audio)
-        path, report = await run.upscaled_clip(cls.model, clip, parameters, options, cls.hidden.unique_id)
+        path, report = await run.upscaled_clip(
+            cls.model,
+            video,
+            frame_rate=frame_rate,
+            audio=audio,
+            parameters=parameters,
+            options=options,
+            node_id=cls.hidden.unique_id,
+        )
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), report)
 
 
@@ -117,7 +124,7 @@ def upscaling_nodes() -> list[type[io.ComfyNode]]:
 
 def _parameters(model: Model, options: RunOptions, widgets: Mapping[str, object]) -> dict[str, object]:
     parameters = schema.parameters_of(model, widgets)
-    if options.private and any(p.name == "sync_mode" for p in model.parameters):
+    if options.private and offers_privacy(model):
         parameters["sync_mode"] = True
     return parameters
 

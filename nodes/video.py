@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from typing import Any
 
 import torch
 
-from ..api_clients.engine import Job
+from ..api_clients.engine import Allowance, Job
 from ..api_clients.models import Model
+from .media.stopping import in_thread
 from .media.video_remux import compare, restore_sound
 from .media.video_source import SourceFile, Video, as_file
 from .media.video_write import write_video
@@ -48,6 +48,7 @@ class Clip:
         parameters: of the model, as the user set them.
         options: how the job is run.
         folder: an empty one; the result stays there.
+        notes: what the report says besides, as sentences.
     """
 
     model: Model
@@ -55,6 +56,7 @@ class Clip:
     parameters: Mapping[str, object]
     options: RunOptions
     folder: Path
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ async def upscale_clip(clip: Clip, runtime: Runtime, board: Board) -> Upscaled:
     """
     began = time.monotonic()
     clip.model.effective(clip.parameters)  # refuses what is wrong before any work is done
-    source = await asyncio.to_thread(_source, clip)
+    source = await in_thread(_source, clip)
     try:
         job = Job(
             model=clip.model,
@@ -94,15 +96,16 @@ async def upscale_clip(clip: Clip, runtime: Runtime, board: Board) -> Upscaled:
             destination=clip.folder / "result.mp4",
             reuse=clip.options.reuse,
             time_limit=clip.options.time_limit,
-            max_cost=clip.options.max_cost,
+            allowance=Allowance.of(clip.options.max_cost),
         )
         outcome = await runtime.run(clip.options.account, job, board.listener(0))
-        path, notes = await asyncio.to_thread(_finish, outcome.path, source.path)
+        path, notes = await in_thread(_finish, outcome.path, source.path)
     finally:
         board.done(0)
         if source.temporary:
             source.path.unlink(missing_ok=True)
-    entries = [Entry(outcome, notes=(*([source.note] if source.note else []), *notes))]
+    own = (source.note,) if source.note else ()
+    entries = [Entry(outcome, notes=(*clip.notes, *clip.options.unmet(clip.model), *own, *notes))]
     seconds = time.monotonic() - began
     return Upscaled(path, as_json(clip.model, entries, seconds), ended(entries, seconds))
 

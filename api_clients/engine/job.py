@@ -8,10 +8,50 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
+from ..errors import BudgetExceeded
 from ..files.probe import ImageInfo, VideoInfo
 from ..models import Model
 from ..parameters import Value
 from ..sizes import Expected
+
+
+class Allowance:
+    """US dollars that jobs together may cost. Used from one event loop.
+
+    Args:
+        dollars: the most; jobs of unknown cost are refused.
+    """
+
+    def __init__(self, dollars: Decimal) -> None:
+        self.dollars = dollars
+        self.left = dollars
+
+    @classmethod
+    def of(cls, dollars: Decimal | None) -> Allowance | None:
+        """A new one; ``None`` where any amount may be spent."""
+        return None if dollars is None else cls(dollars)
+
+    def take(self, model: Model, cost: Decimal | None) -> None:
+        """A job is about to be ordered.
+
+        Raises:
+            BudgetExceeded: there is not so much left, or its cost is unknown; nothing was taken.
+        """
+        if cost is not None and cost <= self.left:
+            self.left -= cost
+            return
+        costs = "has no known price" if cost is None else f"would cost ${cost.normalize():f}"
+        taken = self.dollars - self.left
+        besides = f", of which ${taken.normalize():f} are taken" if taken else ""
+        raise BudgetExceeded(
+            f"{model.title} {costs}; ${self.dollars.normalize():f} may be spent here{besides}.",
+            hint="Allow more, ask for less, or set the model's price under [prices] in settings.toml.",
+            not_accepted=True,
+        )
+
+    def give_back(self, cost: Decimal | None) -> None:
+        """A job was not ordered after all."""
+        self.left += cost or 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +68,7 @@ class Job:
         content: digest of what the source shows, where the caller knows it better than the file tells.
         time_limit: seconds after the submit in which the provider must be done; then the job is left to be
             resumed. The limits of the settings hold besides.
-        max_cost: US dollars that a new job may cost; one of unknown cost is refused then.
+        allowance: what new jobs may cost, which several jobs can share; ``None`` for any.
     """
 
     model: Model
@@ -38,7 +78,7 @@ class Job:
     reuse: bool = True
     content: str | None = None
     time_limit: float | None = None
-    max_cost: Decimal | None = None
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 
-from ..errors import BudgetExceeded, HostingFailed, RemoteUpscaleError, SubmissionUnknown
+from ..errors import HostingFailed, RemoteUpscaleError, SubmissionUnknown
 from ..files.place import check_place
 from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo
 from ..hosting import Hosting
-from ..ledger import Budget, Intent, JobState, Ledger, LedgerMisuse
+from ..ledger import Budget, Intent, JobRow, JobState, Ledger, LedgerMisuse
 from ..protocol import Queued, Submitted
 from ..settings import Settings
 from .finding import Finder
@@ -21,6 +22,7 @@ from .order import Order
 from .outcomes import fetched_outcome
 from .recovery import MakeWork, Recovery
 from .submitting import submit
+from .undoing import unless_cancelled
 
 
 class Ordering:
@@ -67,22 +69,30 @@ class Ordering:
             InvalidInput: its result could not be put where it is to go.
             BudgetExceeded: there is no money for it, or it costs more than the job may.
         """
-        job = order.errand.job
-        _check_cost(job, order.plan.cost)
-        await asyncio.to_thread(check_place, job.destination)
+        with _allowed(order.errand.job, order.plan.cost) as allowed:
+            await asyncio.to_thread(check_place, order.errand.job.destination)
+            entered = await self._enter(order, alone=alone, besides=besides)
+            if not isinstance(entered, str):
+                return None
+            allowed()
+        if not alone:
+            await asyncio.to_thread(self._remark_doubles, order, entered)
+        return entered
+
+    async def _enter(self, order: Order, *, alone: bool, besides: Collection[str]) -> str | JobRow:
         cap = self._settings.budget
-        entered = await asyncio.to_thread(
+        enter = partial(
             self._ledger.enter,
             self._intent(order),
             budget=None if cap is None else Budget(cap, self._settings.unpriced),
             alone=alone,
             besides=besides,
         )
-        if not isinstance(entered, str):
-            return None
-        if not alone:
-            await asyncio.to_thread(self._remark_doubles, order, entered)
-        return entered
+        return await unless_cancelled(enter, self._withdraw)
+
+    def _withdraw(self, entered: str | JobRow) -> None:
+        if isinstance(entered, str):
+            self._retract(entered)
 
     def _remark_doubles(self, order: Order, row: str) -> None:
         """Note on both sides that an earlier job, which was never answered, may be charged as well."""
@@ -193,11 +203,16 @@ class Ordering:
         return hosted.url
 
 
-def _check_cost(job: Job, cost: Decimal | None) -> None:
-    if job.max_cost is None or (cost is not None and cost <= job.max_cost):
+@contextmanager
+def _allowed(job: Job, cost: Decimal | None) -> Generator[Callable[[], None]]:
+    """Take a job's cost from what may be spent; it is given back unless the job is entered."""
+    if job.allowance is None:
+        yield lambda: None
         return
-    costs = "has no known price" if cost is None else f"would cost ${cost}"
-    raise BudgetExceeded(
-        f"{job.model.title} {costs}; this job may cost ${job.max_cost} at most.",
-        hint="Allow more, ask for less, or set the model's price under [prices] in settings.toml.",
-    )
+    job.allowance.take(job.model, cost)
+    entered: list[bool] = []
+    try:
+        yield lambda: entered.append(True)
+    finally:
+        if not entered:
+            job.allowance.give_back(cost)

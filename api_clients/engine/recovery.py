@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from ..errors import BadResponse, NotFound, RemoteUpscaleError, ResultLost
@@ -14,6 +15,7 @@ from ..protocol import Handle, Queued
 from .job import Outcome
 from .order import Errand
 from .outcomes import fetched_outcome, stored_outcome
+from .undoing import unless_cancelled
 from .vault import Found, Vault
 from .work import Work
 
@@ -61,7 +63,7 @@ class Recovery:
             RemoteUpscaleError: it cannot be had; ``job_over`` tells whether it ever can.
             Busy: another process is at it.
         """
-        if not await asyncio.to_thread(self._ledger.claim, row.id):
+        if not await unless_cancelled(partial(self._ledger.claim, row.id), partial(self._let_go, row.id)):
             raise Busy("Another process is at this job already.", request_id=row.request_id)
         with self.driving(row.id):
             if row.state is JobState.STORED:
@@ -71,6 +73,10 @@ class Recovery:
             return fetched_outcome(
                 errand, work, fetched, request_id=row.request_id, cost=Decimal(0), reused=True
             )
+
+    def _let_go(self, job: str, claimed: bool) -> None:
+        if claimed:
+            self._ledger.leave(job)
 
     async def _deliver(self, row: JobRow, errand: Errand) -> Outcome:
         try:

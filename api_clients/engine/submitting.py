@@ -100,9 +100,13 @@ async def _cancelled_while_sending(
     if sending.cancelled():
         gone = submission_unknown(work.channel.provider.title, "interrupted before it answered")
         await work.record(work.ledger.unknown, None, gone)
+        work.tracker.tell(Stage.CANCELLED, note=str(gone))
         return
-    if isinstance(sending.exception(), RemoteUpscaleError):
-        return  # it is on record already
+    failure = sending.exception()
+    if isinstance(failure, RemoteUpscaleError):  # it is on record already
+        if isinstance(failure, SubmissionUnknown):
+            work.tracker.tell(Stage.CANCELLED, note=str(failure))
+        return
     submitted, _hint = sending.result()
     if submitted.handle is not None:
         await give_up(work.channel, submitted.handle, work.ledger, work.row, work.tracker)

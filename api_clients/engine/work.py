@@ -87,7 +87,12 @@ class Work:
         kept = False
         try:
             async with self._fetched(handle, final) as fetched:
-                kept = await self._keep(fetched, handle)
+                keeping = asyncio.ensure_future(self._keep(fetched, handle))
+                try:
+                    await asyncio.shield(keeping)
+                finally:  # an interrupt has to know whether it is kept
+                    await asyncio.wait([keeping])
+                    kept = keeping.exception() is None and keeping.result()
                 await self._place(fetched, handle)
                 return fetched
         except RemoteUpscaleError as error:

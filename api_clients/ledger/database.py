@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +158,14 @@ def _sqlite(file: Path, patience: float) -> Engine:
 
 
 def _make_private(path: Path) -> None:
+    """Make the file if there is none. One that is there must not be opened.
+
+    Closing it again would drop all locks that this process has on it, through other connections too; the next
+    process that ends its work on it would then take the journal away under their feet.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

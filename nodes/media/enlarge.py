@@ -15,7 +15,9 @@ def enlarged(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
     Returns:
         [height,width,C], float32, of 0..1.
     """
-    values = np.ascontiguousarray(image.detach().to("cpu", torch.float32).numpy())
+    values = image.detach().to("cpu", torch.float32).contiguous().numpy()
+    # NaN, which counts as 0 everywhere here, would spread to all its neighbours.
+    values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
     if values.shape[:2] != (height, width):
         smaller = height < values.shape[0] or width < values.shape[1]
         how = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4

@@ -26,6 +26,7 @@ from .converter import Converter
 from .parallel import opencv_alone
 from .quantize import Floats
 from .sound import read_sound
+from .stopping import go_on
 from .timeline import Timeline, opened, timeline_of
 
 _CONVERTERS = 2
@@ -89,6 +90,7 @@ class Decoder:
         # To the first frame's key frame, wherever reading stands.
         clip.container.seek(0 if times is None else int(marks[0]), stream=clip.video)
         for number, frame in enumerate(clip.container.decode(clip.video)):
+            go_on()
             mark = number if times is None else frame.pts
             if mark not in missing:
                 continue
@@ -217,14 +219,18 @@ def _rows(shown: npt.NDArray[np.int64]) -> dict[int, list[int]]:
 
 def _allocate(shape: tuple[int, int, int, int], max_bytes: int | None) -> Floats:
     needed = shape[0] * shape[1] * shape[2] * shape[3] * _BYTES
-    words = f"{shape[0]} frames of {shape[2]} x {shape[1]} take {needed / 1e9:.1f} GB of memory"
+    words = f"{shape[0]} frames of {shape[2]} x {shape[1]} take {_gigabytes(needed)} of memory"
     advice = "Read fewer frames (a range, or every n-th), or a smaller clip."
     if max_bytes is not None and needed > max_bytes:
-        raise InvalidInput(f"{words}, more than the {max_bytes / 1e9:.1f} GB allowed.", hint=advice)
+        raise InvalidInput(f"{words}, more than the {_gigabytes(max_bytes)} allowed.", hint=advice)
     try:
         return np.empty(shape, np.float32)
     except MemoryError:
         raise InvalidInput(f"{words}, which is not there.", hint=advice) from None
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e9:.2g} GB"
 
 
 class _Own(threading.local):

@@ -23,6 +23,7 @@ from ...api_clients.text import clean
 from .colour import tag_encoder, to_frame
 from .parallel import opencv_alone
 from .sound import SoundWriter, check_sound
+from .stopping import go_on
 
 _AHEAD = 2
 """Frames that are converted before the encoder asks for them."""
@@ -113,6 +114,7 @@ def _encode(
     video: VideoStream | None = None
     sound: SoundWriter | None = None
     for number, frame in enumerate(_converted(frames)):
+        go_on()
         if video is None:
             video = _add_video(container, frame, clock, options)
             sound = None if audio is None else SoundWriter(container, audio)

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import threading
 from dataclasses import replace
 
 import pytest
 from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job, Outcome, Stage
 from remote_upscale.api_clients.errors import RemoteUpscaleError
+from remote_upscale.api_clients.ledger import Ledger
 from remote_upscale.api_clients.registry import MODELS, find_model
 from remote_upscale.api_clients.sandbox import Delays, Sandbox
 
@@ -163,13 +165,87 @@ async def test_cancelling_a_submit_that_never_answers_is_on_record(settings, san
     sandbox.faults.add("submit", faulty.hang(accepted=True))
     async with Engine(replace(settings, time=replace(settings.time, cancel=0.2))) as engine:
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-        task = asyncio.create_task(engine.run(job))
+        told = []
+        task = asyncio.create_task(engine.run(job, told.append))
         await until(lambda: sandbox.jobs)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         [row] = engine.ledger.jobs()
     assert (row.state, row.error_kind) == ("submission_unknown", "submission_unknown")
+    assert told[-1].stage == Stage.CANCELLED
+    assert "may be charged" in told[-1].note
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Lets a method of the ledger do its work only when told to; it says when it is called."""
+
+    def held(name):
+        called, go_on = threading.Event(), threading.Event()
+        real = getattr(Ledger, name)
+
+        def wait(*args, **kwargs):
+            called.set()
+            go_on.wait(10)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(Ledger, name, wait)
+        return called, go_on
+
+    return held
+
+
+async def test_cancelling_while_it_is_entered_leaves_nothing(settings, sandbox, photo, tmp_path, held):
+    called, go_on = held("enter")
+    async with Engine(settings) as engine:
+        job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+        task = asyncio.create_task(engine.run(job))
+        await until(called.is_set)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert engine.ledger.jobs() == []
+    assert sandbox.jobs == []
+
+
+async def test_cancelling_while_it_is_taken_up_lets_it_go(settings, sandbox, photo, tmp_path, held):
+    sandbox.faults.add("status", faulty.state("PROCESSING"), times=None)
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png", time_limit=0.2)
+    async with Engine(settings) as engine:
+        with pytest.raises(RemoteUpscaleError):
+            await engine.run(job)
+        called, go_on = held("claim")
+        task = asyncio.create_task(engine.run(job))
+        await until(called.is_set)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [row] = engine.ledger.resumable(sandbox=False)
+        assert row.owner is None
+
+
+async def test_cancelling_while_it_is_put_on_record_as_kept_keeps_it(
+    settings, sandbox, photo, tmp_path, held
+):
+    sandbox.faults.add("submit", faulty.finished_list())
+    called, go_on = held("kept")
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+    async with Engine(settings) as engine:
+        task = asyncio.create_task(engine.run(job))
+        await until(called.is_set)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert states(engine) == ["stored"]
+        assert (await engine.run(job)).reused
+    assert job.destination.exists()
 
 
 async def test_a_job_that_runs_too_long_is_kept(hasty, photo, tmp_path):

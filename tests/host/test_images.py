@@ -178,3 +178,18 @@ def test_interrupting_answers_at_once_and_keeps_the_job(comfyui, provider, charg
     provider.faults.clear()
     assert comfyui.run(prompt).status == "success"
     assert charged() == 1
+
+
+@pytest.mark.parametrize("choice", [{}, {"upscale_mode": "huge"}], ids=["missing", "unknown"])
+def test_a_choice_that_others_belong_to_has_to_be_there(comfyui, charged, choice):
+    draw(comfyui, "undecided")
+    widgets = {name: value for name, value in SEEDVR2.items() if name != "upscale_mode"}
+    prompt = nodes(
+        load=("LoadImage", {"image": "undecided.png"}),
+        up=("RemoteUpscaleFalSeedVR2Image", {"image": ("load", 0), **widgets, **choice}),
+        save=("SaveImage", {"images": ("up", 0), "filename_prefix": "x"}),
+    )
+    ended = comfyui.run(prompt)
+    assert ended.status == "error"
+    assert "upscale_mode is missing or none of its choices" in ended.error["exception_message"]
+    assert charged() == 0

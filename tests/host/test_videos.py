@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -131,3 +132,33 @@ def test_a_video_made_of_frames_is_encoded_once_and_said_so(comfyui, loaded):
     assert facts(comfyui.output(ended, "save"))[:3] == (12, Fraction(12), (192, 128))
     [job] = text_of(ended, "report")["jobs"]
     assert any("encoded as a clip" in note for note in job["notes"])
+
+
+def test_sound_for_a_video_that_has_its_own_is_not_dropped_in_silence(comfyui, loaded):
+    prompt = nodes(
+        load=("LoadVideo", {"file": loaded}),
+        parts=("GetVideoComponents", {"video": ("load", 0)}),
+        up=(TOPAZ, {"video": ("load", 0), "upscale_factor": "2", "audio": ("parts", 1)}),
+        report=("PreviewAny", {"source": ("up", 1)}),
+    )
+    ended = comfyui.run(prompt)
+    assert ended.status == "success", ended.error
+    [job] = text_of(ended, "report")["jobs"]
+    assert any("audio input was not used" in note for note in job["notes"])
+
+
+def test_an_interrupt_ends_a_conversion(comfyui, tmp_path):
+    frames = nodes(
+        empty=("EmptyImage", {"width": 1920, "height": 1080, "batch_size": 240, "color": 8421504}),
+        clip=("RemoteUpscaleFramesToVideo", {"images": ("empty", 0), "frame_rate": 24.0, "crf": 0}),
+        save=("SaveVideo", {"video": ("clip", 0), "filename_prefix": "x", "format": "auto", "codec": "auto"}),
+    )
+    prompt = comfyui.queue(frames)
+    working = comfyui.base / "temp" / "remote_upscale"
+    until = time.monotonic() + 60
+    while not any(working.glob("*/frames.mp4")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    comfyui.http.post("/interrupt")
+    assert comfyui.wait(prompt).status == "interrupted"
+    assert not any(working.glob("*/frames.mp4"))

@@ -9,6 +9,7 @@ import pytest
 import torch
 from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.errors import (
+    AuthenticationFailed,
     BudgetExceeded,
     InvalidInput,
     InvalidParameter,
@@ -109,6 +110,7 @@ async def test_one_failure_stops_the_batch_and_what_is_paid_is_kept(upscale, san
     with pytest.raises(RemoteUpscaleError) as caught:
         await upscale(flat(1, 2, 3))
     assert caught.value.kind == "content_rejected"
+    assert str(caught.value).startswith("Picture ")
     sandbox.faults.clear()
     images, *_ = await upscale(flat(1, 2, 3))
     assert len(images) == 3
@@ -122,6 +124,7 @@ async def test_a_failed_picture_keeps_its_source_where_that_is_wished(upscale, s
     assert [job["error"]["kind"] for job in failed] == ["content_rejected"]
     assert "Lanczos" in failed[0]["notes"][0]
     assert "1 of 2 failed, sources kept" in words
+    assert report["cost_usd"] is None  # nobody knows whether the failed one is charged
 
 
 async def test_where_every_picture_fails_the_sources_come_back_as_they_were(upscale, sandbox):
@@ -133,9 +136,32 @@ async def test_where_every_picture_fails_the_sources_come_back_as_they_were(upsc
 
 async def test_what_all_pictures_cost_together_is_limited(upscale, sandbox):
     with pytest.raises(BudgetExceeded):
-        await upscale(flat(1, 2), model=CRYSTAL, parameters={}, options=RunOptions(max_cost=Decimal("0.13")))
+        await upscale(flat(1, 2), model=CRYSTAL, parameters={}, options=RunOptions(max_cost=Decimal("0.06")))
     assert sandbox.jobs == []
+    with pytest.raises(BudgetExceeded, match=r"Picture \d of 2: "):
+        await upscale(flat(1, 2), model=CRYSTAL, parameters={}, options=RunOptions(max_cost=Decimal("0.13")))
+    assert len(sandbox.jobs) <= 1
     await upscale(flat(1, 2), model=CRYSTAL, parameters={}, options=RunOptions(max_cost=Decimal("0.14")))
+    assert len(sandbox.jobs) == 2
+
+
+async def test_what_is_there_already_and_twins_take_nothing_of_what_may_be_spent(upscale, sandbox):
+    await upscale(flat(1), model=CRYSTAL, parameters={})
+    most = RunOptions(max_cost=Decimal("0.08"))
+    await upscale(flat(1, 2, 2, 1), model=CRYSTAL, parameters={}, options=most)
+    assert len(sandbox.jobs) == 2
+
+
+@pytest.mark.parametrize(("options", "told"), [(RunOptions(private=True), True), (RunOptions(), False)])
+async def test_privacy_that_a_model_does_not_offer_is_told(upscale, options, told):
+    _, report, _ = await upscale(flat(3), model=CRYSTAL, parameters={}, options=options)
+    assert any("private was not possible" in note for note in report["jobs"][0]["notes"]) is told
+
+
+async def test_errors_of_no_picture_are_not_covered_up_by_sources(upscale, sandbox):
+    sandbox.faults.add("submit", faulty.error(401), times=None)
+    with pytest.raises(AuthenticationFailed):
+        await upscale(flat(1, 2), options=RunOptions(on_failure=OnFailure.KEEP_SOURCE))
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (8, 8, 3), (1, 8, 8, 1)])

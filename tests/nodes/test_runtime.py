@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Job
-from remote_upscale.api_clients.errors import AuthenticationFailed
+from remote_upscale.api_clients.errors import AuthenticationFailed, RemoteUpscaleError
+from remote_upscale.api_clients.prices import Unknown
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Secret
 from remote_upscale.nodes.runtime import Runtime
@@ -85,6 +86,15 @@ async def test_a_changed_key_counts_from_the_next_job_on(runtime, known, setting
     known[""] = replace(settings, keys={**settings.keys, "fal": Secret("another")})
     assert (await runtime.run("", job, lambda _: None)).reused
     assert len(sandbox.jobs) == 1
+
+
+async def test_settings_that_cannot_be_used_do_no_harm_once_they_are_undone(runtime, known, settings, job):
+    await runtime.run("", job, lambda _: None)
+    known[""] = replace(settings, prices={"no/such": Unknown(source="a test")})
+    with pytest.raises(RemoteUpscaleError):
+        await runtime.run("", job, lambda _: None)
+    known[""] = settings
+    assert (await runtime.run("", job, lambda _: None)).reused
 
 
 async def test_accounts_are_charged_by_their_own_keys(runtime, known, settings, sandbox, job, tmp_path):

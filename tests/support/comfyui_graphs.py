@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 from comfyui_server import ComfyUI
 from PIL import Image
@@ -19,7 +21,7 @@ SEEDVR2 = {
 
 def draw(comfyui: ComfyUI, name: str, size: tuple[int, int] = (48, 32), mode: str = "RGB") -> Image.Image:
     """A picture of its own in ComfyUI's input folder."""
-    seed = int.from_bytes(name.encode(), "big") % 2**32
+    seed = zlib.crc32(name.encode())
     values = np.random.default_rng(seed).integers(0, 256, (size[1] // 8, size[0] // 8, len(mode)), np.uint8)
     image = Image.fromarray(values, mode).resize(size, Image.Resampling.BICUBIC)
     image.save(comfyui.base / "input" / f"{name}.png")
