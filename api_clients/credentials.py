@@ -48,10 +48,8 @@ def keys_of(accounts: Mapping[str, Mapping[str, str]], name: str, path: Path) ->
         AuthenticationFailed: there is no such account.
     """
     if name not in accounts:
-        known = f"It has {', '.join(sorted(accounts))}." if accounts else "There is none yet."
-        raise AuthenticationFailed(
-            f"There is no account {name[:80]} in {path}. {known}", hint=f"Add it there. {_FORM}"
-        )
+        known = f", only {', '.join(sorted(accounts))}" if accounts else ""
+        raise AuthenticationFailed(f"There is no account {name[:80]} in {path}{known}.", hint=_FORM)
     return accounts[name]
 
 

@@ -50,6 +50,10 @@ class RemoteUpscaleError(Exception):
 
     kind: ClassVar[Kind]
 
+    def __init_subclass__(cls) -> None:
+        # ComfyUI shows an error's full name, which would have the path of the pack's folder in it.
+        cls.__module__ = "remote_upscale"
+
     def __init__(
         self,
         message: str,

@@ -17,3 +17,11 @@ def clean(text: object, limit: int = 300) -> str:
     line = _INLINE.sub("data:…", _LINK.sub(r"\1", line))
     line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def in_their_words(reason: object, otherwise: str = ".") -> str:
+    """The end of a sentence: a colon and a provider's own words, or something else where it gave none."""
+    words = clean(reason) if reason else ""
+    if not words:
+        return otherwise
+    return f": {words}" if words[-1] in ".!?…" else f": {words}."

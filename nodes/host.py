@@ -118,6 +118,9 @@ async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Boar
                 show(shown[1])
             await asyncio.wait({task}, timeout=_TICK)
         return task.result()
+    except RemoteUpscaleError as error:
+        show(f"failed: {error}")
+        raise
     finally:
         if not task.done() and board is not None:
             show("interrupted")

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from ..api_clients.engine import OnProgress, Progress, Stage
 from .report import Entry, spent
@@ -149,14 +150,22 @@ def ended(entries: Sequence[Entry], seconds: float) -> str:
     """The last words."""
     outcomes = [entry.outcome for entry in entries if entry.outcome]
     reused = sum(outcome.reused for outcome in outcomes)
+    sandbox = any(outcome.sandbox for outcome in outcomes)
     parts: list[str] = []
     if len(outcomes) > reused:
-        cost = spent(entries)
-        parts.append("price unknown" if cost is None else f"${cost}")
-        parts.append(f"{seconds:.0f} s")
+        price = _dollars(spent(entries))
+        parts += (
+            [f"{seconds:.0f} s", f"by the sandbox (else {price})"] if sandbox else [price, f"{seconds:.0f} s"]
+        )
     if reused:
         parts.append("reused" if reused == len(entries) else f"{reused} of {len(entries)} reused")
     if len(outcomes) < len(entries):
         parts.append(f"{len(entries) - len(outcomes)} of {len(entries)} failed, sources kept")
-    sandbox = ["sandbox"] if any(outcome.sandbox for outcome in outcomes) else []
-    return "done: " + ", ".join(parts + sandbox)
+    return "done: " + ", ".join(parts)
+
+
+def _dollars(cost: Decimal | None) -> str:
+    """For people: two digits that count, and cents from a dollar on. The report has the exact number."""
+    if cost is None:
+        return "price unknown"
+    return f"${cost:.2f}" if cost >= 1 else f"${Decimal(f'{cost:.2g}'):f}"

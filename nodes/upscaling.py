@@ -130,7 +130,7 @@ def _parameters(model: Model, options: RunOptions, widgets: Mapping[str, object]
 
 
 def _description(model: Model) -> str:
-    return f"{model.summary} Price: {model.price.words}. The API key is no part of a graph."
+    return f"{model.summary} Price: {model.price.words}."
 
 
 def _aliases(model: Model) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 from ..registry import MODELS
 from ..sandbox import Sandbox, serve
@@ -39,5 +41,7 @@ def _environment(roots: Roots) -> list[str]:
     """The lines for a shell that point every provider to these roots."""
     variables = {f"REMOTE_UPSCALE_{name.upper()}_URL": url for name, url in asdict(roots).items()}
     variables |= dict.fromkeys(KEY_VARIABLES.values(), "sandbox") | {"REMOTE_UPSCALE_HOSTING": "fal"}
+    # A ledger of its own: what the sandbox takes is no money, and would count as such.
+    variables["REMOTE_UPSCALE_HOME"] = str(Path(tempfile.gettempdir()) / "remote-upscale-sandbox")
     shape = '$env:{} = "{}"' if sys.platform == "win32" else "export {}={}"
     return [shape.format(name, value) for name, value in variables.items()]

@@ -40,7 +40,8 @@ def require_key(provider: Provider | type[Provider], settings: Settings) -> str:
         variable = KEY_VARIABLES.get(provider.name, f"{provider.name.upper()}_API_KEY")
         raise AuthenticationFailed(
             f"There is no key for {provider.title}.",
-            hint=f"Set {variable}, or try the sandbox: --sandbox or REMOTE_UPSCALE_SANDBOX=1.",
+            hint=f"Set {variable} or put the key into credentials.toml; "
+            "REMOTE_UPSCALE_SANDBOX=1 tries it without.",
             not_accepted=True,
         )
     return key.reveal()

@@ -37,7 +37,7 @@ from ..protocol import (
     read_request_id,
 )
 from ..sizes import ByTier
-from ..text import clean
+from ..text import clean, in_their_words
 from .statuses import empty_balance, from_status
 
 IMAGE_UPSCALER = Model(
@@ -155,7 +155,7 @@ class Apixo(Provider):
 
 def _failure(code: object, message: object) -> RemoteUpscaleError:
     """The error of a ``failCode``: the page's vocabulary and an older one; unknown codes verbatim."""
-    said = f": {clean(message)}" if message else f" ({clean(code)})."
+    said = in_their_words(message, f" ({clean(code)}).")
     match str(code):
         case "ImageFormatIncorrect":
             return InvalidInput(f"APIXO rejects the picture's format{said}", hint="Use a PNG, JPEG or WebP.")

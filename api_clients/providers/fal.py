@@ -40,7 +40,7 @@ from ..protocol import (
     read_request_id,
 )
 from ..sizes import ByMode
-from ..text import clean
+from ..text import clean, in_their_words
 from . import fal_history
 from .statuses import empty_balance, from_status
 
@@ -262,7 +262,7 @@ def _typed_error(details: list[dict[str, Any]], reply: Reply) -> RemoteUpscaleEr
 
 
 def _from_type(kind: str, detail: Mapping[str, Any], reply: Reply) -> RemoteUpscaleError | None:
-    said = f": {clean(detail.get('msg'))}" if detail.get("msg") else "."
+    said = in_their_words(detail.get("msg"))
     match kind:
         case "content_policy_violation":
             return ContentRejected(f"fal rejected the content{said}", hint="Use another picture.")

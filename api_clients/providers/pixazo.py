@@ -27,7 +27,7 @@ from ..protocol import (
     read_request_id,
 )
 from ..sizes import ByFactor, ByFactorOrPixels, ByMode
-from ..text import clean
+from ..text import clean, in_their_words
 from .statuses import from_status
 
 _IMAGE_FORMATS = ("png", "jpeg", "webp")
@@ -355,7 +355,7 @@ class Pixazo(Provider):
 
 
 def _failure(word: str, reason: object) -> RemoteUpscaleError:
-    said = f": {clean(reason)}" if reason else "."
+    said = in_their_words(reason)
     if word.startswith("CANCEL"):
         return Cancelled(f"The job was cancelled at Pixazo{said}", hint="Run it again if you want it.")
     lower = str(reason).lower()

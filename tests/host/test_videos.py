@@ -153,12 +153,13 @@ def test_an_interrupt_ends_a_conversion(comfyui, tmp_path):
         clip=("RemoteUpscaleFramesToVideo", {"images": ("empty", 0), "frame_rate": 24.0, "crf": 0}),
         save=("SaveVideo", {"video": ("clip", 0), "filename_prefix": "x", "format": "auto", "codec": "auto"}),
     )
-    prompt = comfyui.queue(frames)
     working = comfyui.base / "temp" / "remote_upscale"
+    before = set(working.glob("*/frames.mp4"))
+    prompt = comfyui.queue(frames)
     until = time.monotonic() + 60
-    while not any(working.glob("*/frames.mp4")):
+    while set(working.glob("*/frames.mp4")) == before:
         assert time.monotonic() < until
         time.sleep(0.02)
     comfyui.http.post("/interrupt")
     assert comfyui.wait(prompt).status == "interrupted"
-    assert not any(working.glob("*/frames.mp4"))
+    assert set(working.glob("*/frames.mp4")) == before

@@ -135,9 +135,17 @@ def test_what_is_sent_is_valid_for_the_model(name, schema):
         if model is None:
             continue
         widgets = {key: value for key, value in node["inputs"].items() if key not in LINKED_OR_OURS}
-        # ComfyUI gives what stands below a dynamic combo together with it.
-        given = {key.rpartition(".")[2]: value for key, value in widgets.items()}
-        assert model.effective(schema.parameters_of(model, given))
+        assert model.effective(schema.parameters_of(model, as_executed(model, widgets)))
+
+
+def as_executed(model, widgets):
+    """ComfyUI gives ``execute`` a dynamic combo together with what stands below it."""
+    choices = {one.only_with[0] for one in model.parameters if one.only_with}
+    given = {key: value for key, value in widgets.items() if "." not in key}
+    for choice in choices:
+        below = [key for key in widgets if key.startswith(f"{choice}.")]
+        given[choice] = {choice: widgets[choice], **{key.rpartition(".")[2]: widgets[key] for key in below}}
+    return given
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,7 @@ from remote_upscale.api_clients.settings import KEY_VARIABLES
 EXAMPLE = (768, 768)
 """Size of the picture that comes with ComfyUI."""
 PICTURE = "A picture: **example.png** comes with ComfyUI; choose your own in *Load Image*."
-CLIP = "A clip: choose your own in *Load Video*; **clip.mp4** stands for it."
+CLIP = "A clip: choose one of yours in *Load Video* first, in place of **clip.mp4**; none comes with ComfyUI."
 CHECKPOINT = (
     "A checkpoint in **models/checkpoints**: **sd_xl_base_1.0.safetensors**, from the page of Stability "
     "AI's SDXL base 1.0 at Hugging Face; any other one of the kind does too."
