@@ -37,7 +37,6 @@ _OF_NO_PICTURE = frozenset(
         Kind.FORBIDDEN,
         Kind.NOT_FOUND,
         Kind.HOSTING,
-        Kind.BUDGET,
     }
 )
 """Errors that all pictures of a batch have alike: a source in place of the result would only hide them."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -99,7 +99,8 @@ async def _receive(
     partial.etag, partial.size = _etag(response), start
     if progress is not None:
         progress(start, total)
-    file = await _in_thread(_open_at, path, start)
+    with _writing():
+        file = _open_at(path, start)  # not in a thread, which might open it after a cancellation, for nobody
     try:
         await _copy(response, file, max_bytes, partial, lambda done: progress and progress(done, total))
     finally:
@@ -187,10 +188,17 @@ async def _in_thread(work: Callable[..., _T], *args: object) -> _T:
     """Blocking file work off the event loop; a cancelled caller waits, so that no thread is left behind."""
     running = asyncio.ensure_future(asyncio.to_thread(work, *args))
     try:
-        return await asyncio.shield(running)
+        with _writing():
+            return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
+
+
+@contextmanager
+def _writing() -> Generator[None]:
+    try:
+        yield
     except OSError as error:
         raise InvalidInput(
             f"The result cannot be written: {error.strerror}.",

@@ -256,7 +256,7 @@ async def _write(pieces: AsyncIterator[object], into: Path) -> str:
         file.write(piece)
         file.flush()
 
-    file = cast("BinaryIO", await asyncio.to_thread(into.open, "wb"))
+    file = into.open("wb")  # not in a thread, which might open it after a cancellation, for nobody
     try:
         async for piece in pieces:
             with _writing(into):

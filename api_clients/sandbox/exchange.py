@@ -314,7 +314,7 @@ async def _pieces(reply: Reply, share: int = _PIECE) -> AsyncIterator[bytes]:
         for start in range(0, len(reply.body), share):
             yield reply.body[start : start + share]
         return
-    file = await asyncio.to_thread(reply.body.open, "rb")
+    file = reply.body.open("rb")  # not in a thread, which might open it after a cancellation, for nobody
     with file:
         while piece := await asyncio.to_thread(file.read, share):
             yield piece
