@@ -23,6 +23,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+from comfyui_graphs import SEEDVR2  # noqa: E402
 from comfyui_server import ComfyUI, NotInstalled, nodes, serve  # noqa: E402 (the tests start it as well)
 from sandbox_process import sandbox_process  # noqa: E402
 
@@ -32,21 +33,13 @@ SIDE = 2048
 JOB = 30.0
 """Seconds that a job takes that is to be interrupted."""
 NODE = "RemoteUpscaleFalSeedVR2Image"
-WIDGETS: dict[str, Any] = {
-    "upscale_mode": "factor",
-    "upscale_mode.upscale_factor": 2.0,
-    "noise_scale": 0.1,
-    "seed": -1,
-    "output_format": "png",
-    "sync_mode": False,
-}
 
 
 def graph(picture: str, seed: int) -> dict[str, Any]:
     """Load, upscale, and look at the report."""
     return nodes(
         load=("LoadImage", {"image": picture}),
-        up=(NODE, {"image": ("load", 0), **WIDGETS, "seed": seed}),
+        up=(NODE, {"image": ("load", 0), **SEEDVR2, "seed": seed}),
         end=("PreviewAny", {"source": ("up", 1)}),
     )
 

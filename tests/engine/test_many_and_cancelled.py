@@ -196,17 +196,22 @@ def held(monkeypatch):
     return held
 
 
+async def cancel_while(held, task):
+    """Cancel a run while a step of the ledger is held, which then goes on."""
+    called, go_on = held
+    await until(called.is_set)
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_cancelling_while_it_is_entered_leaves_nothing(settings, sandbox, photo, tmp_path, held):
-    called, go_on = held("enter")
+    enter = held("enter")
     async with Engine(settings) as engine:
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-        task = asyncio.create_task(engine.run(job))
-        await until(called.is_set)
-        task.cancel()
-        await asyncio.sleep(0.05)
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await cancel_while(enter, asyncio.create_task(engine.run(job)))
         assert engine.ledger.jobs() == []
     assert sandbox.jobs == []
 
@@ -217,14 +222,8 @@ async def test_cancelling_while_it_is_taken_up_lets_it_go(settings, sandbox, pho
     async with Engine(settings) as engine:
         with pytest.raises(RemoteUpscaleError):
             await engine.run(job)
-        called, go_on = held("claim")
-        task = asyncio.create_task(engine.run(job))
-        await until(called.is_set)
-        task.cancel()
-        await asyncio.sleep(0.05)
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        claim = held("claim")
+        await cancel_while(claim, asyncio.create_task(engine.run(job)))
         [row] = engine.ledger.resumable(sandbox=False)
         assert row.owner is None
 
@@ -233,16 +232,10 @@ async def test_cancelling_while_it_is_put_on_record_as_kept_keeps_it(
     settings, sandbox, photo, tmp_path, held
 ):
     sandbox.faults.add("submit", faulty.finished_list())
-    called, go_on = held("kept")
+    kept = held("kept")
     job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
     async with Engine(settings) as engine:
-        task = asyncio.create_task(engine.run(job))
-        await until(called.is_set)
-        task.cancel()
-        await asyncio.sleep(0.05)
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await cancel_while(kept, asyncio.create_task(engine.run(job)))
         assert states(engine) == ["stored"]
         assert (await engine.run(job)).reused
     assert job.destination.exists()
