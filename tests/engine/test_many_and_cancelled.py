@@ -182,29 +182,33 @@ def held(monkeypatch):
     """Lets a method of the ledger do its work only when told to; it says when it is called."""
 
     def held(name):
-        called, go_on = threading.Event(), threading.Event()
+        called, go_on, done = threading.Event(), threading.Event(), threading.Event()
         real = getattr(Ledger, name)
 
         def wait(*args, **kwargs):
             called.set()
             go_on.wait(10)
-            return real(*args, **kwargs)
+            try:
+                return real(*args, **kwargs)
+            finally:
+                done.set()
 
         monkeypatch.setattr(Ledger, name, wait)
-        return called, go_on
+        return called, go_on, done
 
     return held
 
 
 async def cancel_while(held, task):
     """Cancel a run while a step of the ledger is held, which then goes on."""
-    called, go_on = held
+    called, go_on, done = held
     await until(called.is_set)
     task.cancel()
     await asyncio.sleep(0)
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await until(done.is_set)
 
 
 async def test_cancelling_while_it_is_entered_leaves_nothing(settings, sandbox, photo, tmp_path, held):
