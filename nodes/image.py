@@ -72,6 +72,7 @@ class Batch:
             source=self.folder,
             destination=self.folder,
             reuse=options.reuse,
+            order_unanswered=options.order_unanswered,
             time_limit=options.time_limit,
             allowance=Allowance.of(options.max_cost),
         )

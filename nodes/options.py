@@ -26,6 +26,7 @@ class RunOptions:
         time_limit: seconds after a submit in which the provider must be done; ``None`` for as many as the
             settings allow.
         reuse: take earlier results of the same picture and parameters, and join running jobs.
+        order_unanswered: order anew what was sent before and never answered, although both may be charged.
         on_failure: what becomes of a batch when one of its pictures fails.
         private: ask for results inside the reply, which the provider does not keep, where offered.
         max_cost: US dollars that all jobs of the node together may cost; ``None`` for any.
@@ -34,6 +35,7 @@ class RunOptions:
     account: str = ""
     time_limit: float | None = None
     reuse: bool = True
+    order_unanswered: bool = False
     on_failure: OnFailure = OnFailure.STOP
     private: bool = False
     max_cost: Decimal | None = None

@@ -69,13 +69,29 @@ class RunOptionsNode(io.ComfyNode):
                     tooltip="US dollars that a node's jobs may cost together; what has no known price is "
                     "refused then. 0: any.",
                 ),
+                io.Boolean.Input(
+                    "order_unanswered",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Order anew what was sent before and never answered, although both may be "
+                    "charged. All else is still reused.",
+                ),
             ],
             outputs=[Options.Output("options")],
         )
 
     @classmethod
     def execute(
-        cls, *, account: str, time_limit: float, reuse: bool, on_failure: str, private: bool, max_cost: float
+        cls,
+        *,
+        account: str,
+        time_limit: float,
+        reuse: bool,
+        on_failure: str,
+        private: bool,
+        max_cost: float,
+        order_unanswered: bool = False,
     ) -> Any:
         """Run the node."""
         return io.NodeOutput(
@@ -83,6 +99,7 @@ class RunOptionsNode(io.ComfyNode):
                 account=account.strip(),
                 time_limit=time_limit or None,
                 reuse=reuse,
+                order_unanswered=order_unanswered,
                 on_failure=OnFailure(on_failure),
                 private=private,
                 max_cost=Decimal(str(max_cost)) if max_cost else None,

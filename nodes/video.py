@@ -95,6 +95,7 @@ async def upscale_clip(clip: Clip, runtime: Runtime, board: Board) -> Upscaled:
             source=source.path,
             destination=clip.folder / "result.mp4",
             reuse=clip.options.reuse,
+            order_unanswered=clip.options.order_unanswered,
             time_limit=clip.options.time_limit,
             allowance=Allowance.of(clip.options.max_cost),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ..errors import NotFound, RemoteUpscaleError, ResultLost, SubmissionUnknown
 from ..ledger import JobRow, JobState, Ledger
@@ -81,7 +82,10 @@ class Earlier:
             case JobState.COMPLETED:
                 return await self._recovery.again(row, errand)
             case JobState.UNKNOWN:
-                return await self._take_up(await self._find(row), errand)
+                found = await self._finder.find(row)
+                if found is None and errand.job.order_unanswered:
+                    return None
+                return await self._take_up(found or _never_answered(row), errand)
             case _:
                 return await self._take_up(row, errand)
 
@@ -97,16 +101,14 @@ class Earlier:
                 return None  # it ended without a result, and is on record as failed
             raise
 
-    async def _find(self, row: JobRow) -> JobRow:
-        found = await self._finder.find(row)
-        if found is not None:
-            return found
-        raise SubmissionUnknown(
-            f"This very job was sent at {row.sent or row.created:%Y-%m-%d %H:%M} UTC and never answered; "
-            "it may be charged.",
-            hint="Look at the provider's history. To order it all the same, and perhaps pay twice, run it "
-            "without reuse (`--no-reuse`; in ComfyUI, `reuse` of the options off).",
-        )
+
+def _never_answered(row: JobRow) -> NoReturn:
+    raise SubmissionUnknown(
+        f"This very job was sent at {row.sent or row.created:%Y-%m-%d %H:%M} UTC and never answered; "
+        "it may be charged.",
+        hint="Look at the provider's history. To order it all the same, and perhaps pay twice, run it "
+        "without reuse (`--no-reuse`; in ComfyUI, `order_unanswered` of the options on).",
+    )
 
 
 def _most_useful(rows: Sequence[JobRow]) -> JobRow | None:

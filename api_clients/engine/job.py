@@ -65,6 +65,8 @@ class Job:
         destination: the result's file; an existing one is replaced once the new one is whole.
         reuse: take an earlier result of the same content and parameters, or join a job that is under way for
             it, instead of paying again.
+        order_unanswered: where the earlier job was sent and never answered, order it anew, although both may
+            be charged; a person has decided that.
         content: digest of what the source shows, where the caller knows it better than the file tells.
         time_limit: seconds after the submit in which the provider must be done; then the job is left to be
             resumed. The limits of the settings hold besides.
@@ -76,6 +78,7 @@ class Job:
     source: Path | str
     destination: Path
     reuse: bool = True
+    order_unanswered: bool = False
     content: str | None = None
     time_limit: float | None = None
     allowance: Allowance | None = None

@@ -75,7 +75,7 @@ class Ordering:
             if not isinstance(entered, str):
                 return None
             allowed()
-        if not alone:
+        if not alone or order.errand.job.order_unanswered:
             await asyncio.to_thread(self._remark_doubles, order, entered)
         return entered
 

@@ -180,6 +180,19 @@ async def test_an_unanswered_submit_is_not_repeated_but_by_an_explicit_wish(sett
     assert len(sandbox.jobs) == 2
 
 
+async def test_only_what_was_never_answered_can_be_ordered_anew(settings, sandbox, job):
+    sandbox.faults.add("submit", faulty.lost_reply(), times=1)
+    wished = replace(job, order_unanswered=True)
+    async with Engine(settings) as engine:
+        await fails(engine, job, "submission_unknown")
+        assert not (await engine.run(wished)).reused
+        new, old = await asyncio.to_thread(engine.ledger.jobs)
+        assert f"{new.id}: both may be charged" in old.note
+        assert old.id in new.note
+        assert (await engine.run(wished)).reused
+    assert len(sandbox.jobs) == 2
+
+
 async def test_a_result_that_could_not_be_delivered_is_kept_and_delivered_later(settings, sandbox, job):
     folder = job.destination.parent
     async with Engine(settings) as engine:
