@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,10 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _DRIVER = "postgresql+psycopg"
 _LOCK = 0x7570_7363_616C_65  # any number of ours
 _CONNECT_SECONDS = 10
+_PAUSE = 0.01
+"""Seconds between two tries to open a new file that another process is just opening."""
+_PRIMARY = 0xFF
+"""The part of SQLite's error codes that says what kind of error it is."""
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """A machine that lost its power is noticed after a minute, by either side."""
 
@@ -152,7 +158,7 @@ def _url(place: Path | str) -> URL:
 def _sqlite(file: Path, patience: float) -> Engine:
     _make_private(file)
     engine = create_engine(URL.create(SQLITE, database=str(file)), connect_args={"timeout": patience})
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, patience))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -168,11 +174,21 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(patience: float, connection: Any, _record: object) -> None:
     """Readers beside a writer, and every commit on disk: a paid job's id must survive a power cut."""
     connection.isolation_level = None  # transactions are begun below, not by Python's driver
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    until = time.monotonic() + patience
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait for another process that opens the same new file at the same moment.
+            busy = error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() >= until:
+                raise
+        time.sleep(_PAUSE)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 

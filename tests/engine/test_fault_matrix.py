@@ -57,7 +57,7 @@ def limited(settings, do, kind):
     """With time limits that run out where the cell is about that, and only there."""
     time = settings.time
     if do is Do.HANG:
-        time = replace(time, idle=0.3, cancel=0.3)
+        time = replace(time, idle=0.6, cancel=0.6)
     if kind == "timeout":
         time = replace(time, queue=0.3, run=0.3)
     return replace(settings, time=time)

@@ -139,3 +139,39 @@ def test_two_ledgers_of_one_process_keep_their_locks(path):
     first.close()
     second.close()
     assert seen == [2, 3, 4]
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from remote_upscale.api_clients.ledger import Ledger
+import alembic.command
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+for line in sys.stdin:
+    try:
+        Ledger(Path(line.strip())).close()
+        answer = "opened"
+    except Exception as error:
+        answer = str(error)
+    sys.stdout.write(answer + "\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_two_processes_can_open_a_new_ledger_at_the_same_moment(tmp_path):
+    command = [sys.executable, "-c", OPEN]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as two:
+        both = (one, two)
+        assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+        answers = []
+        for number in range(60):
+            for process in both:
+                process.stdin.write(f"{tmp_path / str(number) / 'ledger.sqlite'}\n")
+            for process in both:
+                process.stdin.flush()
+            answers += [process.stdout.readline() for process in both]
+        for process in both:
+            process.stdin.close()
+    assert set(answers) == {"opened\n"}
