@@ -20,9 +20,18 @@ def require(report: Report, in_order: bool):
 
 
 async def test_nothing_is_lost_or_paid_twice(tmp_path, seed):
-    report = await crash_run(tmp_path, kills=40, seed=seed)
-    assert report.kills >= 40
-    require(report, not report.violations and not report.never_hit)
+    """Where a kill falls is a matter of timing: there are more of them until each stage was hit."""
+    missed = None
+    for turn, kills in enumerate((40, 20, 20, 20)):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        report = await crash_run(folder, kills=kills, seed=seed + turn)
+        assert report.kills >= kills
+        require(report, not report.violations)
+        missed = set(report.never_hit) if missed is None else missed & set(report.never_hit)
+        if not missed:
+            break
+    require(report, not missed)
 
 
 async def test_nor_with_a_ledger_in_postgresql(tmp_path, seed, postgresql):
