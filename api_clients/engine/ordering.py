@@ -71,24 +71,24 @@ class Ordering:
         """
         with _allowed(order.errand.job, order.plan.cost) as allowed:
             await asyncio.to_thread(check_place, order.errand.job.destination)
-            entered = await self._enter(order, alone=alone, besides=besides)
+            enter = partial(self._enter, order, alone=alone, besides=besides)
+            entered = await unless_cancelled(enter, self._withdraw)
             if not isinstance(entered, str):
                 return None
             allowed()
-        if not alone or order.errand.job.order_unanswered:
-            await asyncio.to_thread(self._remark_doubles, order, entered)
         return entered
 
-    async def _enter(self, order: Order, *, alone: bool, besides: Collection[str]) -> str | JobRow:
+    def _enter(self, order: Order, *, alone: bool, besides: Collection[str]) -> str | JobRow:
         cap = self._settings.budget
-        enter = partial(
-            self._ledger.enter,
+        entered = self._ledger.enter(
             self._intent(order),
             budget=None if cap is None else Budget(cap, self._settings.unpriced),
             alone=alone,
             besides=besides,
         )
-        return await unless_cancelled(enter, self._withdraw)
+        if isinstance(entered, str) and (not alone or order.errand.job.order_unanswered):
+            self._remark_doubles(order, entered)
+        return entered
 
     def _withdraw(self, entered: str | JobRow) -> None:
         if isinstance(entered, str):

@@ -7,8 +7,8 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import pytest
+from comfyui_graphs import clip_facts
 from comfyui_server import ComfyUI, nodes, text_of
 from remote_upscale.api_clients.models import Media
 from remote_upscale.api_clients.registry import MODELS
@@ -24,15 +24,6 @@ def loaded(comfyui: ComfyUI, clip: Path) -> str:
     return "clip.mp4"
 
 
-def facts(path: Path) -> tuple[int, Fraction, tuple[int, int], int]:
-    """Frames, rate, size, and how many sound tracks."""
-    with av.open(str(path)) as container:
-        video = container.streams.video[0]
-        size = video.codec_context.width, video.codec_context.height
-        frames = sum(1 for _ in container.decode(video))
-        return frames, Fraction(str(video.average_rate)), size, len(container.streams.audio)
-
-
 @pytest.mark.parametrize("model", VIDEO_MODELS, ids=[model.id for model in VIDEO_MODELS])
 def test_a_file_goes_as_it_is_and_comes_back_as_a_file(comfyui, provider, loaded, clip, widgets, model):
     prompt = nodes(
@@ -43,7 +34,7 @@ def test_a_file_goes_as_it_is_and_comes_back_as_a_file(comfyui, provider, loaded
     )
     ended = comfyui.run(prompt)
     assert ended.status == "success", ended.error
-    assert facts(comfyui.output(ended, "save")) == (12, Fraction(30000, 1001), (192, 128), 1)
+    assert clip_facts(comfyui.output(ended, "save")) == (12, Fraction(30000, 1001), (192, 128), 1)
     [job] = text_of(ended, "report")["jobs"]
     assert not any("encoded" in note for note in job["notes"])
 
@@ -77,7 +68,7 @@ def test_frames_go_out_at_their_rate_and_come_back(comfyui, loaded):
     )
     ended = comfyui.run(prompt)
     assert ended.status == "success", ended.error
-    assert facts(comfyui.output(ended, "save")) == (5, Fraction(30000, 1001), (192, 128), 1)
+    assert clip_facts(comfyui.output(ended, "save")) == (5, Fraction(30000, 1001), (192, 128), 1)
     [job] = text_of(ended, "report")["jobs"]
     assert any("frames were encoded" in note for note in job["notes"])
 
@@ -99,7 +90,7 @@ def test_a_trimmed_clip_is_only_that_part(comfyui, loaded):
     )
     ended = comfyui.run(prompt)
     assert ended.status == "success", ended.error
-    frames, rate, *_ = facts(comfyui.output(ended, "save"))
+    frames, rate, *_ = clip_facts(comfyui.output(ended, "save"))
     assert (frames, rate) == (6, Fraction(30000, 1001))
     assert len(ended.outputs["images"]["images"]) == 3
 
@@ -129,7 +120,7 @@ def test_a_video_made_of_frames_is_encoded_once_and_said_so(comfyui, loaded):
     )
     ended = comfyui.run(prompt)
     assert ended.status == "success", ended.error
-    assert facts(comfyui.output(ended, "save"))[:3] == (12, Fraction(12), (192, 128))
+    assert clip_facts(comfyui.output(ended, "save"))[:3] == (12, Fraction(12), (192, 128))
     [job] = text_of(ended, "report")["jobs"]
     assert any("encoded as a clip" in note for note in job["notes"])
 

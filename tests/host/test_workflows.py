@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
+from comfyui_graphs import clip_facts
 from comfyui_server import PACK, ROOT, ComfyUI, Ended
 from PIL import Image
 from remote_upscale.api_clients.models import Media
@@ -82,15 +82,6 @@ def pictures(comfyui: ComfyUI, ended: Ended, node: str) -> list[Image.Image]:
 
 def sizes(comfyui: ComfyUI, ended: Ended, node: str) -> list[tuple[int, int]]:
     return [image.size for image in pictures(comfyui, ended, node)]
-
-
-def clip_facts(path: Path) -> tuple[int, Fraction, tuple[int, int], int]:
-    """Frames, rate, size, and how many sound tracks."""
-    with av.open(str(path)) as container:
-        video = container.streams.video[0]
-        size = video.codec_context.width, video.codec_context.height
-        frames = sum(1 for _ in container.decode(video))
-        return frames, Fraction(str(video.average_rate)), size, len(container.streams.audio)
 
 
 def test_the_template_browser_lists_the_graphs_and_nothing_else(comfyui):

@@ -1,9 +1,12 @@
-"""What the tests in a real ComfyUI put into its graphs."""
+"""What the tests in a real ComfyUI put into its graphs, and look for in what comes out."""
 
 from __future__ import annotations
 
 import zlib
+from fractions import Fraction
+from pathlib import Path
 
+import av
 import numpy as np
 from comfyui_server import ComfyUI
 from PIL import Image
@@ -26,3 +29,12 @@ def draw(comfyui: ComfyUI, name: str, size: tuple[int, int] = (48, 32), mode: st
     image = Image.fromarray(values, mode).resize(size, Image.Resampling.BICUBIC)
     image.save(comfyui.base / "input" / f"{name}.png")
     return image
+
+
+def clip_facts(path: Path) -> tuple[int, Fraction, tuple[int, int], int]:
+    """Frames, rate, size, and how many sound tracks."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        size = video.codec_context.width, video.codec_context.height
+        frames = sum(1 for _ in container.decode(video))
+        return frames, Fraction(str(video.average_rate)), size, len(container.streams.audio)
