@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from .errors import BadResponse, RemoteUpscaleError, SubmissionUnknown
+from .errors import BadResponse, Meaning, RemoteUpscaleError, SubmissionUnknown
 from .json_values import as_object
 from .models import Model
 from .parameters import Value
@@ -64,7 +64,7 @@ class Reply:
             raise BadResponse(
                 f"The provider answered HTTP {self.status}, but not in JSON: {start or 'nothing'}.",
                 hint="A proxy in between may be the cause; try again later.",
-                transient=True,
+                meaning=Meaning.UNKNOWN,
             ) from None
 
     def object(self) -> dict[str, Any]:
@@ -72,7 +72,9 @@ class Reply:
         document = self.json()
         found = as_object(document)
         if not found and document != {}:
-            raise BadResponse("The provider answered with JSON that is not an object.", transient=True)
+            raise BadResponse(
+                "The provider answered with JSON that is not an object.", meaning=Meaning.UNKNOWN
+            )
         return found
 
     def object_or_empty(self) -> dict[str, Any]:
@@ -232,11 +234,11 @@ class Provider(ABC):
         """
         error = self.read_error(reply)
         if error is not None:
-            if not error.not_accepted and not self.documents(reply):
+            if error.meaning.not_accepted:
+                raise error.but(hint=f"{error.hint} Nothing was charged.".lstrip())
+            if not self.documents(reply):
                 raise submission_unknown(self.title, f"HTTP {reply.status}")
-            if error.not_accepted:
-                error.hint = f"{error.hint} Nothing was charged.".lstrip()
-            raise error
+            raise error.but(meaning=Meaning.OVER)
         try:
             return self.read_accepted(model, reply)
         except BadResponse as unusable:

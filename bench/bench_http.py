@@ -21,7 +21,7 @@ import aiohttp
 import httpx
 from aiohttp import web
 from httpx_aiohttp import AiohttpTransport
-from remote_upscale.api_clients.files.segments import Segments
+from remote_upscale.api_clients.files.spliced_file import SplicedFile
 from remote_upscale.api_clients.http import Http
 from remote_upscale.api_clients.settings import Roots, Settings
 
@@ -135,7 +135,7 @@ async def ours(root: str, folder: Path) -> None:
         await http.download(f"{root}/r?mb={FLAT_MB}", folder / "r", max_bytes=FLAT_MB << 20)
         _tell("Http.download", start, before)
         before, start = peak_mb(), time.perf_counter()
-        await http.upload("PUT", f"{root}/r", headers={}, source=Segments.whole(folder / "r"))
+        await http.upload("PUT", f"{root}/r", headers={}, source=SplicedFile.whole(folder / "r"))
         _tell("Http.upload", start, before)
 
 

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 from remote_upscale.api_clients.engine import Engine, Job, Outcome
-from remote_upscale.api_clients.files.place import discard, move_into_place, partial_path
+from remote_upscale.api_clients.files.atomic_write import create_partial, discard, move_into_place
 from remote_upscale.api_clients.ledger import Ledger
 from remote_upscale.api_clients.ledger.schema import contents, jobs, results
 from remote_upscale.api_clients.protocol import Handle
@@ -219,7 +219,7 @@ async def measure_reuse(settings: Settings, folder: Path) -> int:
 def least(source: Path, destination: Path) -> float:
     """Seconds for what cannot be left out: hash the bytes, copy them, and have them on the disk."""
     began = time.perf_counter()
-    partial = partial_path(destination)
+    partial = create_partial(destination)
     try:
         data = source.read_bytes()
         hashlib.sha256(data).hexdigest()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from ..api_clients.errors import RemoteUpscaleError
-from ..api_clients.files.place import cannot_write
+from ..api_clients.files.atomic_write import cannot_write
 from ..api_clients.settings import Settings
 from .progress import Board
 from .runtime import Runtime

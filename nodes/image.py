@@ -14,8 +14,8 @@ import torch
 
 from ..api_clients.engine import Allowance, Job, Outcome
 from ..api_clients.errors import InvalidInput, Kind, RemoteUpscaleError
-from ..api_clients.files.content import pixels_digest
-from ..api_clients.files.place import cannot_write
+from ..api_clients.files.atomic_write import cannot_write
+from ..api_clients.files.pixel_digest import pixels_digest
 from ..api_clients.models import Model
 from .media.alpha import join_alpha, split_alpha
 from .media.batches import stack_results

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..engine.channel import Channel, require_key
 from ..errors import BadResponse, RemoteUpscaleError
-from ..files.segments import Segments
+from ..files.spliced_file import SplicedFile
 from ..hosting import Hosting, require_hosting
 from ..http import Http
 from ..ledger import Ledger, month_start
@@ -144,7 +144,7 @@ async def _hosting(settings: Settings, http: Http) -> _Finding:
 async def _there_and_back(folder: Path, hosting: Hosting, http: Http) -> None:
     sent, back = folder / "sent.png", folder / "back.png"
     Image.new("RGB", (8, 8)).save(sent)
-    segments = Segments.whole(sent)
+    segments = SplicedFile.whole(sent)
     hosted = await hosting.host(
         segments, name_suffix=".png", media_type="image/png", digest=segments.sha256(), valid_for=300
     )

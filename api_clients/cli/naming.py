@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import InvalidInput, InvalidParameter
-from ..files.kinds import SUFFIXES, format_of
-from ..files.segments import open_input
+from ..files.sniff import SUFFIXES, format_of
+from ..files.spliced_file import open_input
 from ..files.strip.structure import Source as Opened
 from ..models import Model
 from ..parameters import Choice

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..engine import Engine, Job, OnProgress, Outcome
 from ..errors import InvalidParameter, RemoteUpscaleError
-from ..files.kinds import SUFFIXES
+from ..files.sniff import SUFFIXES
 from ..ledger import JobState
 from ..models import Model
 from ..registry import find_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import AuthenticationFailed
+from ..errors import AuthenticationFailed, Meaning
 from ..http import Http
 from ..protocol import Provider, Reply, Request
 from ..settings import KEY_VARIABLES, Settings
@@ -42,6 +42,6 @@ def require_key(provider: Provider | type[Provider], settings: Settings) -> str:
             f"There is no key for {provider.title}.",
             hint=f"Set {variable} or put the key into credentials.toml; "
             "REMOTE_UPSCALE_SANDBOX=1 tries it without.",
-            not_accepted=True,
+            meaning=Meaning.NOT_SENT,
         )
     return key.reveal()

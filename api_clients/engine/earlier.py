@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ..errors import NotFound, RemoteUpscaleError, ResultLost, SubmissionUnknown
+from ..errors import Meaning, NotFound, RemoteUpscaleError, ResultLost, SubmissionUnknown
 from ..ledger import JobRow, JobState, Ledger
 from .finding import Finder
 from .job import Outcome, Stage
@@ -96,7 +96,7 @@ class Earlier:
             raise
         except RemoteUpscaleError as error:
             if row.state is not JobState.STORED and (
-                error.job_over or isinstance(error, (NotFound, ResultLost))
+                error.meaning is Meaning.OVER or isinstance(error, (NotFound, ResultLost))
             ):
                 return None  # it ended without a result, and is on record as failed
             raise

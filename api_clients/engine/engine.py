@@ -12,9 +12,9 @@ from typing import Self
 from weakref import WeakValueDictionary
 
 from ..errors import InvalidInput, RemoteUpscaleError
-from ..files.content import content_digest
+from ..files.pixel_digest import content_digest
 from ..files.probe import ImageInfo, check_input, probe
-from ..files.segments import Segments
+from ..files.spliced_file import SplicedFile
 from ..files.strip import without_metadata
 from ..hosting import Hosting, check_public_url, require_hosting
 from ..http import Http
@@ -236,7 +236,7 @@ class Engine:
             root=root,
         )
 
-    def _content(self, segments: Segments, format_: str, file: str) -> str:
+    def _content(self, segments: SplicedFile, format_: str, file: str) -> str:
         """The digest of what a file shows; each file is decoded only once."""
         content = self.ledger.stored.content(file)
         if content is None:

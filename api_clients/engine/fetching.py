@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadResponse, ResultLost, TimedOut
-from ..files.place import discard, partial_path
+from ..files.atomic_write import create_partial, discard
 from ..files.probe import Info
-from ..files.segments import Segments
+from ..files.spliced_file import SplicedFile
 from ..files.verify import verify_result
 from ..http import Http, Partial
 from ..http.inline import decode_data_uri
@@ -71,10 +71,10 @@ class Fetcher:
             RemoteUpscaleError: it cannot be had now, or is not what was asked for.
         """
         tracker.tell(Stage.FETCHING, fraction=0.0)
-        file = await asyncio.to_thread(partial_path, wanted.destination)
+        file = await asyncio.to_thread(create_partial, wanted.destination)
         try:
             info = await self._bring(output, fresh, file, wanted, tracker)
-            yield Fetched(file, info, await asyncio.to_thread(Segments.whole(file).sha256))
+            yield Fetched(file, info, await asyncio.to_thread(SplicedFile.whole(file).sha256))
         finally:
             await asyncio.to_thread(discard, file)
 

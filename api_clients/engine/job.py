@@ -46,7 +46,6 @@ class Allowance:
         raise BudgetExceeded(
             f"{model.title} {costs}; ${self.dollars.normalize():f} may be spent here{besides}.",
             hint="Allow more, ask for less, or set the model's price under [prices] in settings.toml.",
-            not_accepted=True,
         )
 
     def give_back(self, cost: Decimal | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..files.segments import Segments
+from ..files.spliced_file import SplicedFile
 from .fetching import Wanted
 from .job import Job, Plan
 from .tracker import Tracker
@@ -41,7 +41,7 @@ class Order:
 
     errand: Errand
     plan: Plan
-    segments: Segments | None
+    segments: SplicedFile | None
     file: str
     content: str
     identity: str

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from ..errors import HostingFailed, RemoteUpscaleError, SubmissionUnknown
-from ..files.place import check_place
+from ..files.atomic_write import check_place
 from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo
 from ..hosting import Hosting
 from ..ledger import Budget, Intent, JobRow, JobState, Ledger, LedgerMisuse

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
-from ..errors import BadResponse, NotFound, RemoteUpscaleError, ResultLost
+from ..errors import BadResponse, Meaning, NotFound, RemoteUpscaleError, ResultLost
 from ..ledger import JobRow, JobState, Ledger
 from ..protocol import Handle, Queued
 from .job import Outcome
@@ -60,7 +60,7 @@ class Recovery:
         """Bring the result of a job that was left behind, or that is stored but not delivered.
 
         Raises:
-            RemoteUpscaleError: it cannot be had; ``job_over`` tells whether it ever can.
+            RemoteUpscaleError: it cannot be had; its meaning tells whether it ever can.
             Busy: another process is at it.
         """
         if not await unless_cancelled(partial(self._ledger.claim, row.id), partial(self._let_go, row.id)):
@@ -107,8 +107,8 @@ class Recovery:
                 "The stored result is damaged or gone, and the provider has it no more.",
                 hint="A new run orders it again.",
                 request_id=row.request_id,
+                meaning=Meaning.OVER,
             )
-            lost.job_over = True
             await asyncio.to_thread(self._ledger.lost, row.id, lost)
             raise lost
         if found is Found.HERE and row.state is JobState.STORED:
@@ -133,7 +133,7 @@ class Recovery:
         try:
             fetched = await work.see_through(_handle(row, work), Queued(), hint=0.0)
         except RemoteUpscaleError as error:
-            if error.job_over or isinstance(error, (NotFound, ResultLost, BadResponse)):
+            if error.meaning is Meaning.OVER or isinstance(error, (NotFound, ResultLost, BadResponse)):
                 return None
             raise
         return fetched_outcome(errand, work, fetched, request_id=row.request_id, cost=Decimal(0), reused=True)

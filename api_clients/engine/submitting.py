@@ -82,7 +82,7 @@ async def _send(channel: Channel, model: Model, request: Request) -> tuple[Submi
             try:
                 reply = await channel.call(request)
             except RemoteUpscaleError as lost:
-                if lost.not_accepted:
+                if lost.meaning.not_accepted:
                     raise
                 raise submission_unknown(channel.provider.title, lost.message) from None
             return channel.provider.read_submit(model, reply), reply.retry_after

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from pathlib import Path
 
-from ..errors import InvalidInput, InvalidParameter, StoreFailed
-from ..files.place import discard, move_into_place, partial_path
-from ..files.segments import Segments
+from ..errors import InvalidInput, InvalidParameter, StorageFailed
+from ..files.atomic_write import create_partial, discard, move_into_place
+from ..files.spliced_file import SplicedFile
 from ..ledger import JobRow, JobState, Ledger
 from ..results import DamagedResult, Results
 
@@ -67,7 +67,7 @@ class Vault:
             self._room -= size
             if self._room < 0:
                 await self._evict()
-        except (StoreFailed, InvalidParameter) as error:
+        except (StorageFailed, InvalidParameter) as error:
             return f"The result was not kept for later runs. {error}"
         return None
 
@@ -76,13 +76,13 @@ class Vault:
 
         Raises:
             InvalidInput: nothing can be written there.
-            StoreFailed: the store cannot be reached, so nobody knows.
+            StorageFailed: the store cannot be reached, so nobody knows.
         """
         if row.result_sha256 is None:
             return Found.MISSING
         try:
             found = await self._from_store(row, row.result_sha256, destination)
-        except StoreFailed:
+        except StorageFailed:
             if await asyncio.to_thread(_from_delivery, row, destination):
                 return Found.HERE
             raise
@@ -91,7 +91,7 @@ class Vault:
         return found
 
     async def _from_store(self, row: JobRow, sha256: str, destination: Path) -> Found:
-        partial = await asyncio.to_thread(partial_path, destination)
+        partial = await asyncio.to_thread(create_partial, destination)
         try:
             if not await self._results.get(sha256, partial, size=row.result_bytes):
                 return Found.MISSING
@@ -112,7 +112,7 @@ class Vault:
         What was put there within the last day is left alone: it may be on its way onto the record.
 
         Raises:
-            StoreFailed: the store cannot be reached.
+            StorageFailed: the store cannot be reached.
         """
         files = size = 0
         await self._evict()
@@ -128,7 +128,7 @@ class Vault:
     async def _evict(self) -> None:
         self._room = self._limit // _LOOKS
         for old in await asyncio.to_thread(self._ledger.stored.evict, self._limit):
-            with suppress(StoreFailed):  # it is off the record: `remote-upscale jobs --prune` sweeps it away
+            with suppress(StorageFailed):  # off the record: `remote-upscale jobs --prune` sweeps it
                 await self._results.remove(old)
 
 
@@ -138,13 +138,16 @@ def _from_delivery(row: JobRow, destination: Path) -> bool:
         return False
     source = Path(row.result_path)
     try:
-        if source.stat().st_size != row.result_bytes or Segments.whole(source).sha256() != row.result_sha256:
+        if (
+            source.stat().st_size != row.result_bytes
+            or SplicedFile.whole(source).sha256() != row.result_sha256
+        ):
             return False
         if destination.exists() and destination.samefile(source):
             return True
     except (OSError, InvalidInput):
         return False
-    partial = partial_path(destination)
+    partial = create_partial(destination)
     try:
         shutil.copyfile(source, partial)
         move_into_place(partial, destination)

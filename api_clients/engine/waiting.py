@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 
-from ..errors import BadResponse, NotFound, TimedOut
+from ..errors import BadResponse, Meaning, NotFound, TimedOut
 from ..http.retry import retrying
 from ..models import Model
 from ..protocol import Done, Failed, Handle, Queued, Running, State
@@ -102,7 +102,8 @@ class Waiter:
                 if isinstance(state, (Done, Failed)):
                     return state
                 raise BadResponse(
-                    f"{self._channel.provider.title} takes back that the job is done.", transient=True
+                    f"{self._channel.provider.title} takes back that the job is done.",
+                    meaning=Meaning.UNKNOWN,
                 )
         raise AssertionError("a retried block ends by returning or raising")
 

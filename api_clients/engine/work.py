@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import BadResponse, InvalidParameter, NotFound, RemoteUpscaleError, ResultLost
-from ..files.place import move_into_place
+from ..errors import BadResponse, InvalidParameter, Meaning, NotFound, RemoteUpscaleError, ResultLost
+from ..files.atomic_write import move_into_place
 from ..ledger import Ledger, LedgerMisuse
 from ..models import Model
 from ..protocol import Done, Failed, Handle, Output, State
@@ -158,7 +158,7 @@ class Work:
         if self.delivered:
             return
         lost = isinstance(error, NotFound) or (isinstance(error, ResultLost) and self.resumed)
-        if handle is None or error.job_over or lost:
+        if handle is None or error.meaning is Meaning.OVER or lost:
             await self.record(self.ledger.failed, handle, error)
             return
         if "resume" not in error.hint:
@@ -194,7 +194,6 @@ def _output(final: State) -> Output:
         case Done(Output() as output):
             return output
         case Failed(error):
-            error.job_over = True
-            raise error
+            raise error.but(meaning=Meaning.OVER)
         case _:
             raise BadResponse("The job is done but the provider gives no result for it.")

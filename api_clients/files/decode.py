@@ -13,10 +13,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import InvalidInput
 from ..text import clean
-from .clips import DAMAGED
 from .headers import PngHeader, read_png_header
+from .open_video import DAMAGED
 from .probe import ImageInfo
-from .segments import Segments, open_input
+from .spliced_file import SplicedFile, open_input
 from .strip import png
 from .strip.structure import Source
 
@@ -30,7 +30,7 @@ _HIGHEST_FILTER = 4
 _CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 
 
-def decode_picture(picture: Segments, info: ImageInfo) -> None:
+def decode_picture(picture: SplicedFile, info: ImageInfo) -> None:
     """Decode the whole of a still picture and throw the pixels away. Blocking.
 
     PNG takes a few MiB of memory, JPEG a 64th of the pixels (progressive ones the coefficients), WebP all.
@@ -124,7 +124,7 @@ def _row_lengths(header: PngHeader) -> list[tuple[int, int]]:
 class _File(io.RawIOBase):
     """A virtual file as Python's own kind of file."""
 
-    def __init__(self, segments: Segments) -> None:
+    def __init__(self, segments: SplicedFile) -> None:
         self._segments = segments
         self._offset = 0
 
@@ -147,7 +147,7 @@ class _File(io.RawIOBase):
         return len(data)
 
 
-def _jpeg(picture: Segments) -> None:
+def _jpeg(picture: SplicedFile) -> None:
     # The plugin's own class: Image.open would apply Pillow's pixel limit, which is the whole process's.
     try:
         with JpegImageFile(io.BufferedReader(_File(picture), _BLOCK)) as image:
@@ -157,7 +157,7 @@ def _jpeg(picture: Segments) -> None:
         raise _undecodable(picture, error) from None
 
 
-def _webp(picture: Segments) -> None:
+def _webp(picture: SplicedFile) -> None:
     # Not by Pillow: its WebP class applies the process-wide pixel limit even when used directly.
     decoder = av.VideoCodecContext.create("webp", "r")
     decoder.thread_count = 1
@@ -169,6 +169,6 @@ def _webp(picture: Segments) -> None:
         raise _undecodable(picture, None)
 
 
-def _undecodable(picture: Segments, error: Exception | None) -> InvalidInput:
+def _undecodable(picture: SplicedFile, error: Exception | None) -> InvalidInput:
     why = f": {clean(error)}" if error else ""
     return InvalidInput(f"{picture.path} cannot be decoded{why}.", hint="Save it again.")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 from ..models import Media, Model
-from .clips import DAMAGED, Clip, exact, open_clip
 from .headers import read_header
-from .kinds import MEDIA_TYPES, PICTURES, SUFFIXES, format_of
-from .segments import open_input
+from .open_video import DAMAGED, Clip, exact, open_clip
+from .sniff import MEDIA_TYPES, PICTURES, SUFFIXES, format_of
+from .spliced_file import open_input
 from .strip.structure import Source
 
 __all__ = ["MEDIA_TYPES", "SUFFIXES", "ImageInfo", "Info", "VideoInfo", "check_input", "probe"]

@@ -7,11 +7,11 @@ from typing import Any
 
 from av.packet import Packet
 
-from ..errors import BadResponse, InvalidInput
+from ..errors import BadResponse, InvalidInput, Meaning
 from ..models import Media
 from ..sizes import Expected
-from .clips import DAMAGED, Clip, TooManyPixels, open_clip
 from .decode import decode_picture
+from .open_video import DAMAGED, Clip, TooManyPixels, open_clip
 from .probe import ImageInfo, Info, VideoInfo, probe
 from .strip import without_metadata
 
@@ -35,7 +35,7 @@ def verify_result(path: Path, *, media: Media, expected: Expected | None, max_pi
         What the result is; ``audio`` of a clip says whether it kept its sound.
 
     Raises:
-        BadResponse: ``transient`` when it is damaged or cut off, so that a second download may help; not when
+        BadResponse: ``TRY_AGAIN`` when it is damaged or cut off, so that a second download may help; not when
             it is whole but not what was asked for.
     """
     try:
@@ -50,7 +50,7 @@ def verify_result(path: Path, *, media: Media, expected: Expected | None, max_pi
     except TooManyPixels as error:
         raise BadResponse(f"The result is too large: {error.message}", hint="It was not decoded.") from None
     except InvalidInput as error:
-        raise BadResponse(f"The result is not usable: {error.message}", transient=True) from None
+        raise BadResponse(f"The result is not usable: {error.message}", meaning=Meaning.TRY_AGAIN) from None
     return info
 
 
@@ -82,12 +82,12 @@ def _check_end(path: Path, info: VideoInfo, max_pixels: int) -> None:
             reached = _tail(clip)
     except DAMAGED:
         raise BadResponse(
-            "The result is a damaged clip: its end cannot be decoded.", transient=True
+            "The result is a damaged clip: its end cannot be decoded.", meaning=Meaning.TRY_AGAIN
         ) from None
     if info.seconds is not None and reached < info.seconds - max(0.5, 0.02 * info.seconds):
         raise BadResponse(
             f"The result is a clip that ends after {reached:.1f} of {info.seconds:.1f} seconds.",
-            transient=True,
+            meaning=Meaning.TRY_AGAIN,
         )
 
 
@@ -107,7 +107,7 @@ def _tail(clip: Clip) -> float:
         if packet.stream is clip.video and not decoded:
             decoded = bool(packet.decode())
     if not decoded:
-        raise BadResponse("The result is a clip without a frame near its end.", transient=True)
+        raise BadResponse("The result is a clip without a frame near its end.", meaning=Meaning.TRY_AGAIN)
     return reached - (clip.container.start_time or 0) / _MICROSECONDS
 
 

@@ -19,7 +19,7 @@ def check(reply: Reply) -> Reply:
 
     Raises:
         AuthenticationFailed, InsufficientBalance, Forbidden: of the key and its account.
-        HostingFailed: with ``transient`` where it may work a little later.
+        HostingFailed: that says ``TRY_AGAIN`` where it may work a little later.
         Refused: another way of uploading may work.
     """
     if 200 <= reply.status < 300:
@@ -29,8 +29,8 @@ def check(reply: Reply) -> Reply:
         raise error
     message = f"fal's storage does not take the input (HTTP {reply.status})."
     if reply.status in (408, 425, 429) or reply.status >= 500:
-        raise failed(message, "Run it again later; nothing was charged.", transient=True, reply=reply)
-    raise Refused(message, hint="Host it in an object store: REMOTE_UPSCALE_BUCKET_URL.", not_accepted=True)
+        raise failed(message, "Run it again later; nothing was charged.", passes=True, reply=reply)
+    raise Refused(message, hint="Host it in an object store: REMOTE_UPSCALE_BUCKET_URL.")
 
 
 def text(reply: Reply, name: str) -> str:
@@ -44,7 +44,6 @@ def text(reply: Reply, name: str) -> str:
         raise Refused(
             f"fal's storage answered without {name}.",
             hint="Host the input in an object store: REMOTE_UPSCALE_BUCKET_URL.",
-            not_accepted=True,
         )
     return found
 
@@ -52,5 +51,5 @@ def text(reply: Reply, name: str) -> str:
 def as_hosting(error: RemoteUpscaleError) -> HostingFailed:
     """A failure on the way to fal's storage, as one of hosting."""
     return failed(
-        f"The input could not be uploaded to fal. {error.message}", error.hint, transient=error.transient
+        f"The input could not be uploaded to fal. {error.message}", error.hint, passes=error.meaning.retryable
     )

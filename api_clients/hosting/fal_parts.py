@@ -87,7 +87,6 @@ class PartsUpload:
             raise Refused(
                 "fal's storage wants the parts sent to a place that its upload token is not for.",
                 hint="Host the input in an object store: REMOTE_UPSCALE_BUCKET_URL.",
-                not_accepted=True,
             )
 
     async def _send_parts(self, place: str, numbers: Iterator[int]) -> None:
@@ -110,7 +109,7 @@ class PartsUpload:
                 )
                 etag = check(reply).headers.get("etag")
                 if etag is None:
-                    raise Refused("fal's storage took a part without an ETag.", not_accepted=True)
+                    raise Refused("fal's storage took a part without an ETag.")
                 return etag
         raise AssertionError("a retried block ends by returning or raising")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from ..errors import AuthenticationFailed, BadResponse, ProviderUnavailable, TimedOut
+from ..errors import AuthenticationFailed, BadResponse, Meaning, ProviderUnavailable, TimedOut
 from ..http.client import Http
 from ..http.guard import check_link
 from ..http.retry import retrying
@@ -114,7 +114,7 @@ class FalStorage:
         root, key = self._settings.roots.fal_rest, self._settings.keys.get("fal")
         if key is None:
             raise AuthenticationFailed(
-                "There is no key for fal's storage.", hint="Set FAL_KEY.", not_accepted=True
+                "There is no key for fal's storage.", hint="Set FAL_KEY.", meaning=Meaning.NOT_SENT
             )
         auth = Fal(self._settings.roots).authorise(key.reveal())
         request = Request.post_json(f"{root}{path}", document, {"Accept": "application/json", **headers})

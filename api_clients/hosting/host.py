@@ -6,7 +6,7 @@ import asyncio
 import time
 from functools import cached_property, partial
 
-from ..files.segments import Segments
+from ..files.spliced_file import SplicedFile
 from ..http.client import Http
 from ..settings import Settings
 from . import fal_storage, object_store
@@ -47,7 +47,7 @@ class Hosting:
 
     async def host(
         self,
-        source: Segments,
+        source: SplicedFile,
         *,
         name_suffix: str,
         media_type: str,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..errors import HostingFailed
-from ..files.segments import Segments
+from ..errors import HostingFailed, Meaning
+from ..files.spliced_file import SplicedFile
 from ..protocol import Reply
 
 Report = Callable[[int, int | None], None]
@@ -25,7 +25,7 @@ class Upload:
         valid_for: seconds for which the link has to work.
     """
 
-    source: Segments
+    source: SplicedFile
     digest: str
     suffix: str
     media_type: str
@@ -52,12 +52,11 @@ class Hosted:
     way: str
 
 
-def failed(message: str, hint: str, *, transient: bool = False, reply: Reply | None = None) -> HostingFailed:
+def failed(message: str, hint: str, *, passes: bool = False, reply: Reply | None = None) -> HostingFailed:
     """A hosting error: no job was submitted, so nothing can have been charged."""
     return HostingFailed(
         message,
         hint=hint,
-        transient=transient,
+        meaning=Meaning.TRY_AGAIN if passes else Meaning.NOT_SENT,
         retry_after=reply.retry_after if reply else None,
-        not_accepted=True,
     )

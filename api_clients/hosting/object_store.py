@@ -111,5 +111,5 @@ def _read(error: Exception) -> HostingFailed:
     return failed(
         f"The object store cannot be used{code}.",
         "Check REMOTE_UPSCALE_BUCKET_URL, the store's credentials and endpoint variables, and the network.",
-        transient=may_pass(error),
+        passes=may_pass(error),
     )

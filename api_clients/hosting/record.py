@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-from ..files.place import discard, partial_path
+from ..files.atomic_write import create_partial, discard
 from ..json_values import as_object
 from .hosted import Hosted
 
@@ -58,7 +58,7 @@ class Record:
         alive = {key: entry for key, entry in entries.items() if _end(entry) > time.time()}
         latest = sorted(alive, key=lambda key: _end(alive[key]))[-_MOST_ENTRIES:]
         with suppress(OSError, InvalidInput):
-            partial = partial_path(self._path)  # for this user alone, and it stays so
+            partial = create_partial(self._path)  # for this user alone, and it stays so
             try:
                 partial.write_text(json.dumps({key: alive[key] for key in latest}), "utf-8")
                 partial.replace(self._path)

@@ -15,8 +15,8 @@ from typing import Self
 
 import httpx
 
-from ..errors import AuthenticationFailed, BadResponse, RemoteUpscaleError
-from ..files.segments import Segments
+from ..errors import AuthenticationFailed, BadResponse, Meaning, RemoteUpscaleError
+from ..files.spliced_file import SplicedFile
 from ..protocol import Reply, Request
 from ..settings import Settings
 from ..urls import lies_under, origin
@@ -81,22 +81,23 @@ class Http:
             limit: the largest reply in bytes, after decompression; the settings' ``reply_bytes`` by default.
 
         Raises:
-            ProviderUnavailable: with ``not_accepted`` if the request certainly was never sent; else the reply
-                was lost.
+            ProviderUnavailable: ``TRY_AGAIN`` if the request certainly was never sent; else
+                ``UNKNOWN``.
             TimedOut: nothing came, or nothing was taken, for ``time.idle`` seconds.
             BadResponse: the URL is not under ``root``, the reply is too large or is not HTTP.
             AuthenticationFailed: the key cannot be one. Nothing was sent.
         """
         if not lies_under(root, request.url):
             raise BadResponse(
-                "The provider named an address outside its own; no key is sent there.", not_accepted=True
+                "The provider named an address outside its own; no key is sent there.",
+                meaning=Meaning.NOT_SENT,
             )
         for value in auth.values():
             if not (value.isascii() and value.isprintable()):
                 raise AuthenticationFailed(
                     "The key holds characters that no key has.",
                     hint="Set it again, without quotes and line breaks.",
-                    not_accepted=True,
+                    meaning=Meaning.NOT_SENT,
                 )
         headers = {"Accept-Encoding": "gzip, deflate", **request.headers, **auth}
         body = request.body if len(request.body) <= _PIECE else _pieces(request.body)
@@ -129,8 +130,8 @@ class Http:
         Raises:
             ResultLost: the link is not valid any more.
             InvalidInput: the file cannot be written.
-            ProviderUnavailable: the server has trouble, or the connection broke; ``transient``.
-            TimedOut: nothing came for ``time.idle`` seconds; ``transient``.
+            ProviderUnavailable: the server has trouble, or the connection broke; ``retryable``.
+            TimedOut: nothing came for ``time.idle`` seconds; ``retryable``.
             BadResponse: a refused link, too large, or not a picture or clip.
         """
         partial = Partial() if partial is None else partial
@@ -142,7 +143,7 @@ class Http:
         url: str,
         *,
         headers: Mapping[str, str],
-        source: Segments,
+        source: SplicedFile,
         offset: int = 0,
         length: int | None = None,
         progress: Progress | None = None,
@@ -270,7 +271,7 @@ def _check_coding(response: httpx.Response) -> None:
     coding = response.headers.get("content-encoding", "identity").strip().lower()
     if coding not in _CODINGS:
         raise BadResponse(
-            f"{response.url.host} answered in a compression that was not asked for.", transient=True
+            f"{response.url.host} answered in a compression that was not asked for.", meaning=Meaning.UNKNOWN
         )
 
 

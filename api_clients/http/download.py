@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from ..errors import BadResponse, InvalidInput, ProviderUnavailable, RemoteUpscaleError, ResultLost
+from ..errors import BadResponse, InvalidInput, Meaning, ProviderUnavailable, RemoteUpscaleError, ResultLost
 from ..protocol import Reply
 
 Progress = Callable[[int, int | None], None]
@@ -142,7 +142,7 @@ def _start(response: httpx.Response, partial: Partial) -> int:
             return partial.size
     if status in (206, 416):
         partial.etag, partial.size = None, 0
-        raise ProviderUnavailable("The download could not go on where it stopped.", transient=True)
+        raise ProviderUnavailable("The download could not go on where it stopped.", meaning=Meaning.TRY_AGAIN)
     raise _no_result(response)
 
 
@@ -152,7 +152,7 @@ def _no_result(response: httpx.Response) -> RemoteUpscaleError:
         return ProviderUnavailable(
             f"{host} answered HTTP {status} instead of the result.",
             hint="Run it again later, or `remote-upscale resume`.",
-            transient=True,
+            meaning=Meaning.TRY_AGAIN,
             retry_after=Reply(status, dict(response.headers)).retry_after,
         )
     if status in (400, 401, 403, 404, 410):

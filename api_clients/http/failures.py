@@ -13,7 +13,7 @@ import aiohttp
 import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ..errors import BadResponse, ProviderUnavailable, RemoteUpscaleError, TimedOut
+from ..errors import BadResponse, Meaning, ProviderUnavailable, RemoteUpscaleError, TimedOut
 
 FOREIGN = (
     httpx.HTTPError,
@@ -48,7 +48,7 @@ def translate(error: Exception, host: str, idle: float) -> RemoteUpscaleError:
         idle: seconds after which a silent connection is given up, for the message.
 
     Returns:
-        ``ProviderUnavailable`` with ``not_accepted`` if the request certainly was never sent, else
+        ``ProviderUnavailable`` that says ``TRY_AGAIN`` or ``NOT_SENT`` if the request certainly was never sent, else
         ``TimedOut``, ``BadResponse`` for what is not HTTP, or ``ProviderUnavailable`` for a lost reply.
     """
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
@@ -58,7 +58,7 @@ def translate(error: Exception, host: str, idle: float) -> RemoteUpscaleError:
         return TimedOut(
             f"{host} was silent for {idle:g} seconds.",
             hint="Try again later, or raise idle under [time] in settings.toml.",
-            transient=True,
+            meaning=Meaning.UNKNOWN,
         )
     if isinstance(error, httpx.DecodingError) or isinstance(
         cause, (aiohttp.ClientResponseError, HttpProcessingError)
@@ -66,28 +66,30 @@ def translate(error: Exception, host: str, idle: float) -> RemoteUpscaleError:
         return BadResponse(
             f"{host} answered with something that is not HTTP.",
             hint="A proxy in between may be the cause; try again later.",
-            transient=True,
+            meaning=Meaning.UNKNOWN,
         )
     return ProviderUnavailable(
         f"The connection to {host} broke before the answer was complete.",
         hint="Check the network, then try again.",
-        transient=True,
+        meaning=Meaning.UNKNOWN,
     )
 
 
 def _unreachable(cause: Exception, host: str) -> ProviderUnavailable:
-    why, hint, transient = "no connection", "Check the network, the proxy settings and the address.", True
+    why, hint, passes = "no connection", "Check the network, the proxy settings and the address.", True
     if isinstance(cause, aiohttp.ClientConnectorDNSError):
         why = "its name cannot be resolved"
     elif isinstance(cause, (ssl.SSLError, aiohttp.ClientSSLError)):
-        why, transient = "its certificate or encryption is not acceptable", False
+        why, passes = "its certificate or encryption is not acceptable", False
         hint = "Check the clock of this machine; behind a proxy that inspects traffic, set SSL_CERT_FILE."
     elif isinstance(cause, aiohttp.ConnectionTimeoutError):
         why = "connecting takes too long"
     elif isinstance(cause, aiohttp.ClientHttpProxyError):
-        why, transient = f"the proxy answered HTTP {cause.status}", cause.status >= 500
+        why, passes = f"the proxy answered HTTP {cause.status}", cause.status >= 500
     elif isinstance(cause, aiohttp.ClientProxyConnectionError):
         why = "the proxy cannot be reached"
     return ProviderUnavailable(
-        f"{host} cannot be reached: {why}.", hint=hint, transient=transient, not_accepted=True
+        f"{host} cannot be reached: {why}.",
+        hint=hint,
+        meaning=Meaning.TRY_AGAIN if passes else Meaning.NOT_SENT,
     )

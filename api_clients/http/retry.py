@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import stamina
 
-from ..errors import RemoteUpscaleError
+from ..errors import Meaning, RemoteUpscaleError
 from ..settings import TimeLimits
 
 _FIRST_WAIT = 0.25
@@ -46,9 +46,9 @@ def retrying(
     until = time.monotonic() + limits.retry
 
     def again(error: Exception) -> bool | float:
-        if not isinstance(error, RemoteUpscaleError) or not error.transient:
+        if not isinstance(error, RemoteUpscaleError) or not error.meaning.retryable:
             return False
-        if submit and not error.not_accepted:
+        if submit and error.meaning is not Meaning.TRY_AGAIN:
             return False
         if error.retry_after is None:
             return True

@@ -46,14 +46,12 @@ class Budget:
                 f"The price of {intent.model} is not known, so ${self.dollars} a month cannot be held to.",
                 hint="Give its price under [prices] in settings.toml, or name the model in "
                 "allow_unknown_price under [budget].",
-                not_accepted=True,
             )
         if spent + intent.cost > self.dollars:
             raise BudgetExceeded(
                 f"This job would cost ${intent.cost.normalize():f}; ${spent.normalize():f} of this month's "
                 f"${self.dollars} are spent or reserved.",
                 hint="Raise REMOTE_UPSCALE_BUDGET_USD, or wait for the next month (UTC).",
-                not_accepted=True,
             )
 
 

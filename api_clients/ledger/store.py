@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from ..errors import InvalidParameter, RemoteUpscaleError
+from ..errors import InvalidParameter, Meaning, RemoteUpscaleError
 from ..protocol import Handle
 from ..states import UNDER_WAY, JobState
 from ..text import clean
@@ -208,7 +208,7 @@ class Ledger(History):
 
     def failed(self, job: str, error: RemoteUpscaleError) -> None:
         """The job ended for good, without a result."""
-        known = {"cost": _NOTHING} if error.not_accepted else {}
+        known = {"cost": _NOTHING} if error.meaning.not_accepted else {}
         since = [*UNDER_WAY, JobState.CANCELLED, JobState.UNKNOWN]
         self._change(job, JobState.FAILED, since=since, owner=None, finished=_now(), **_error(error), **known)
 
@@ -336,7 +336,7 @@ class Ledger(History):
             raise InvalidParameter(
                 f"The job ledger {self.database.title} was out of reach, and the job was given up meanwhile.",
                 hint="Nothing was sent: run it again.",
-                not_accepted=True,
+                meaning=Meaning.NOT_SENT,
             )
         raise LedgerMisuse(f"Job {job} cannot become {state}: it is {now or 'not in the ledger'}.")
 

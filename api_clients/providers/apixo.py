@@ -12,6 +12,7 @@ from ..errors import (
     ContentRejected,
     HostingFailed,
     InvalidInput,
+    Meaning,
     ProviderFailed,
     RateLimited,
     RemoteUpscaleError,
@@ -192,12 +193,14 @@ def _result(text: object) -> Output:
     links = as_object(result).get("resultUrls")
     link = as_text(next(iter(as_list(links)), links))
     if link is None:
-        raise BadResponse("APIXO says that the job is done but gives no result link.", transient=True)
+        raise BadResponse(
+            "APIXO says that the job is done but gives no result link.", meaning=Meaning.UNKNOWN
+        )
     return Output(link)
 
 
 def _data(reply: Reply) -> dict[str, Any]:
     data = as_object(reply.object().get("data"))
     if not data:
-        raise BadResponse("APIXO's answer has no data.", transient=True)
+        raise BadResponse("APIXO's answer has no data.", meaning=Meaning.UNKNOWN)
     return data

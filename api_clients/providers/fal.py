@@ -14,6 +14,7 @@ from ..errors import (
     HostingFailed,
     InvalidInput,
     InvalidParameter,
+    Meaning,
     ProviderFailed,
     ProviderUnavailable,
     RemoteUpscaleError,
@@ -233,7 +234,9 @@ class Fal(Provider):
         image = as_object(reply.object().get("image"))
         link = as_text(image.get("url"))
         if link is None:
-            raise BadResponse("fal says that the job is done but its result has no image.", transient=True)
+            raise BadResponse(
+                "fal says that the job is done but its result has no image.", meaning=Meaning.UNKNOWN
+            )
         return Done(Output(link, as_text(image.get("content_type"))))
 
 
@@ -278,7 +281,7 @@ def _from_type(kind: str, detail: Mapping[str, Any], reply: Reply) -> RemoteUpsc
             return InvalidParameter(
                 f"fal refused {clean(where) or 'a parameter'}{said}",
                 hint="Change it and run it again.",
-                not_accepted=True,
+                meaning=Meaning.REFUSED,
             )
         case "generation_timeout" | "request_timeout" | "startup_timeout":
             return TimedOut(f"fal ran out of time{said}", hint="Run it again.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ..errors import BadResponse, Cancelled, ContentRejected, ProviderFailed, RemoteUpscaleError
+from ..errors import BadResponse, Cancelled, ContentRejected, Meaning, ProviderFailed, RemoteUpscaleError
 from ..json_values import as_count, as_list, as_object, as_text
 from ..models import Limits, Media, Model
 from ..parameters import Choice, Choices, Flag, Integer, Number, Parameter, Text, Value
@@ -345,7 +345,7 @@ class Pixazo(Provider):
                 output = _output(body)
                 if output is None:
                     raise BadResponse(
-                        "Pixazo says that the job is done but gives no media_url.", transient=True
+                        "Pixazo says that the job is done but gives no media_url.", meaning=Meaning.UNKNOWN
                     )
                 return Done(output)
             case "FAILED" | "ERROR" | "CANCELLED" | "CANCELED":
@@ -362,9 +362,7 @@ def _failure(word: str, reason: object) -> RemoteUpscaleError:
     if any(sign in lower for sign in ("nsfw", "safety", "content policy", "moderation")):
         return ContentRejected(f"Pixazo rejected the content{said}", hint="Use another input.")
     if word == "ERROR":
-        return ProviderFailed(
-            f"Pixazo could not run the job{said}", hint="It was not charged; run it again.", not_accepted=True
-        )
+        return ProviderFailed(f"Pixazo could not run the job{said}", hint="It was not charged; run it again.")
     return ProviderFailed(
         f"The job failed at Pixazo{said}",
         hint="Try other parameters or another input; whether a failed job is charged is not documented.",

@@ -11,6 +11,7 @@ from ..errors import (
     InsufficientBalance,
     InvalidInput,
     InvalidParameter,
+    Meaning,
     NotFound,
     ProviderUnavailable,
     RateLimited,
@@ -23,79 +24,77 @@ from ..text import clean
 
 
 @dataclass(frozen=True)
-class _Meaning:
-    """What a status says. ``accepted`` is for those that leave open whether there is a job."""
+class _Status:
+    """What a status says."""
 
     error: type[RemoteUpscaleError]
     message: str
     hint: str
-    transient: bool = False
-    accepted: bool = False
+    meaning: Meaning = Meaning.REFUSED
 
 
-_REFUSED = _Meaning(
+_REFUSED = _Status(
     InvalidParameter,
     "{title} refused the request",
     "Change what it names and run it again.",
 )
-_GONE = _Meaning(
+_GONE = _Status(
     NotFound,
     "{title} does not know this model or job",
     "It may have been removed there; `remote-upscale models` lists what this version offers.",
 )
-_NOT_THIS_FILE = _Meaning(
+_NOT_THIS_FILE = _Status(
     InvalidInput,
     "{title} does not take this file",
     "Use a smaller file or another format.",
 )
-_MEANINGS = {
+_STATUSES = {
     400: _REFUSED,
     422: _REFUSED,
-    401: _Meaning(
+    401: _Status(
         AuthenticationFailed,
         "{title} does not accept the key",
         "Check {variable}.",
     ),
-    402: _Meaning(
+    402: _Status(
         InsufficientBalance,
         "The balance at {title} is empty",
         "Top it up at {top_up}.",
     ),
-    403: _Meaning(
+    403: _Status(
         Forbidden,
         "The key may not use this at {title}",
         "Look at {top_up} for what the account and the key may do.",
     ),
     404: _GONE,
     410: _GONE,
-    408: _Meaning(TimedOut, "{title} gave up waiting", "Run it again.", transient=True, accepted=True),
+    408: _Status(TimedOut, "{title} gave up waiting", "Run it again.", Meaning.UNKNOWN),
     413: _NOT_THIS_FILE,
     415: _NOT_THIS_FILE,
-    429: _Meaning(
+    429: _Status(
         RateLimited,
         "{title} is getting too many requests from this key",
         "Wait a little, or run fewer at once (at_once in settings.toml).",
-        transient=True,
+        Meaning.TRY_AGAIN,
     ),
-    503: _Meaning(
+    503: _Status(
         ProviderUnavailable,
         "{title} is not available at the moment",
         "Run it again later.",
-        transient=True,
+        Meaning.TRY_AGAIN,
     ),
 }
-_SERVER_ERROR = _Meaning(
+_SERVER_ERROR = _Status(
     ProviderUnavailable,
     "{title} answered with a server error, HTTP {status}",
     "Run it again later; if it stays, ask the provider.",
-    transient=True,
-    accepted=True,
+    Meaning.UNKNOWN,
 )
-_UNDOCUMENTED = _Meaning(
+_UNDOCUMENTED = _Status(
     BadResponse,
     "{title} answered HTTP {status}, which it does not document",
     "If it stays, ask the provider or report it to this project.",
-    accepted=True,
+    Meaning.UNKNOWN,
 )
 
 
@@ -113,7 +112,7 @@ def from_status(
     status = reply.status if status is None else status
     if 200 <= status < 300:
         return None
-    meaning = _MEANINGS.get(status, _SERVER_ERROR if status >= 500 else _UNDOCUMENTED)
+    found = _STATUSES.get(status, _SERVER_ERROR if status >= 500 else _UNDOCUMENTED)
     words = {
         "title": provider.title,
         "status": status,
@@ -121,12 +120,11 @@ def from_status(
         "variable": KEY_VARIABLES.get(provider.name, "the key"),
     }
     quoted = f": {clean(said)}" if said else "."
-    return meaning.error(
-        meaning.message.format_map(words) + quoted,
-        hint=meaning.hint.format_map(words),
-        transient=meaning.transient,
+    return found.error(
+        found.message.format_map(words) + quoted,
+        hint=found.hint.format_map(words),
+        meaning=found.meaning,
         retry_after=reply.retry_after,
-        not_accepted=not meaning.accepted,
     )
 
 

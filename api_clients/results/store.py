@@ -19,8 +19,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from ..errors import InvalidParameter, StoreFailed
-from ..files.place import cannot_write
+from ..errors import InvalidParameter, StorageFailed
+from ..files.atomic_write import cannot_write
 from ..object_stores import PART, RemoteStore, connect, error_code, is_refusal
 from ..settings import TimeLimits
 
@@ -82,7 +82,7 @@ class Results:
         """Store a file, unless it is there. What is read meanwhile is the whole file or none.
 
         Raises:
-            StoreFailed: it cannot be stored.
+            StorageFailed: it cannot be stored.
         """
         with self._usable():
             store = await self._store()
@@ -105,7 +105,7 @@ class Results:
 
         Raises:
             DamagedResult: what is there is something else; it was removed.
-            StoreFailed: the store cannot be used.
+            StorageFailed: the store cannot be used.
             InvalidInput: ``into`` cannot be written.
         """
         with self._usable():
@@ -114,7 +114,7 @@ class Results:
                     return True
             except FileNotFoundError:
                 return False
-        with suppress(StoreFailed):  # it will be noticed again
+        with suppress(StorageFailed):  # it will be noticed again
             await self.remove(sha256)
         raise DamagedResult(f"{sha256} is damaged")
 
@@ -122,7 +122,7 @@ class Results:
         """Remove a file; one that is not there is fine.
 
         Raises:
-            StoreFailed: the store cannot be used.
+            StorageFailed: the store cannot be used.
         """
         with self._usable():
             store = await self._store()
@@ -133,7 +133,7 @@ class Results:
         """All files. What bears no digest as its name is not ours, and left out.
 
         Raises:
-            StoreFailed: the store cannot be used.
+            StorageFailed: the store cannot be used.
         """
         with self._usable():
             store = await self._store()
@@ -148,7 +148,7 @@ class Results:
         """See that something can be written, read and removed.
 
         Raises:
-            StoreFailed: it cannot.
+            StorageFailed: it cannot.
         """
         sha256 = hashlib.sha256(_TEST).hexdigest()
         with TemporaryDirectory() as folder:
@@ -157,7 +157,7 @@ class Results:
                 file.write_bytes(_TEST)
             await self.put(sent, sha256)
             if not await self.get(sha256, back, size=len(_TEST)):
-                raise StoreFailed(
+                raise StorageFailed(
                     f"What was stored in {self.place} cannot be read back.",
                     hint="Choose another REMOTE_UPSCALE_RESULTS_URL.",
                 )
@@ -197,14 +197,14 @@ class Results:
         except (BaseError, OSError, ValueError) as error:
             raise self._failed(error) from None
 
-    def _failed(self, error: Exception) -> StoreFailed:
+    def _failed(self, error: Exception) -> StorageFailed:
         if self._folder is not None:
-            return StoreFailed(
+            return StorageFailed(
                 f"The result store {self._folder} cannot be used: {_reason(error)}.",
                 hint="Make room or make it writable, or set REMOTE_UPSCALE_HOME to another folder.",
             )
         why = "refuses our credentials" if is_refusal(error) else "cannot be used"
-        return StoreFailed(
+        return StorageFailed(
             f"The result store {self.place} {why}{error_code(error)}.",
             hint="Check REMOTE_UPSCALE_RESULTS_URL, the store's credentials and endpoint variables, and the "
             "network.",

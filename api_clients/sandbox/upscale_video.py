@@ -22,7 +22,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from ..errors import InvalidInput
-from ..files.clips import exact
+from ..files.open_video import exact
 from ..files.probe import VideoInfo, probe
 from ..sizes import Size
 from .problems import InputRefused, Problem

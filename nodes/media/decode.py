@@ -16,8 +16,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ...api_clients.errors import BadResponse, InvalidInput
 from ...api_clients.files.headers import Header, read_header, read_png_header
-from ...api_clients.files.kinds import PICTURES, format_of
-from ...api_clients.files.segments import unreadable
+from ...api_clients.files.sniff import PICTURES, format_of
+from ...api_clients.files.spliced_file import unreadable
 from ...api_clients.files.strip import jpeg, png
 from ...api_clients.files.strip.structure import Source
 from .alpha import with_channels

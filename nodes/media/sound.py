@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.clips import exact
+from ...api_clients.files.open_video import exact
 from .quantize import Floats
 
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.clips import DAMAGED, Clip, exact, open_clip
-from ...api_clients.files.kinds import CLIPS, format_of
+from ...api_clients.files.open_video import DAMAGED, Clip, exact, open_clip
 from ...api_clients.files.probe import MAX_FRAME_PIXELS
-from ...api_clients.files.segments import open_input
+from ...api_clients.files.sniff import CLIPS, format_of
+from ...api_clients.files.spliced_file import open_input
 from ...api_clients.files.strip.structure import Source
 from ...api_clients.text import clean
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.clips import Clip
+from ...api_clients.files.open_video import Clip
 from .colour import Colour
 from .converter import Converter
 from .parallel import opencv_alone

@@ -17,7 +17,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ...api_clients.files.clips import DAMAGED, Clip, exact
+from ...api_clients.files.open_video import DAMAGED, Clip, exact
 from .timeline import Timeline, opened, read_timeline
 
 _MP4_PICTURE = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.kinds import SUFFIXES
+from ...api_clients.files.sniff import SUFFIXES
 from ...api_clients.models import Limits
 from .sound import check_sound, read_sound
 from .timeline import Timeline, opened, read_timeline

@@ -111,7 +111,7 @@ def test_cut_off_files_are_noticed(name: str, lost: float, media: Path, tmp_path
     verify = verify_clip if name in CLIPS else verify_picture
     with pytest.raises(BadResponse) as caught:
         verify(path)
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 @pytest.mark.parametrize("name", ["rgb.png", "grey16.png", "palette.png"])
@@ -125,7 +125,7 @@ def test_every_flipped_bit_of_png_data_is_noticed(name: str, media: Path, tmp_pa
         path.write_bytes(broken)
         with pytest.raises(BadResponse) as caught:
             verify_picture(path)
-        assert caught.value.transient
+        assert caught.value.meaning.retryable
 
 
 def undecodable(media: Path) -> dict[str, bytes]:
@@ -151,7 +151,7 @@ def test_pictures_that_cannot_be_decoded_are_noticed(name: str, media: Path, tmp
     path.write_bytes(undecodable(media)[name])
     with pytest.raises(BadResponse) as caught:
         verify_picture(path)
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 def test_a_clip_whose_packets_end_early_is_noticed(clip: Callable[..., None], tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_clip_whose_packets_end_early_is_noticed(clip: Callable[..., None], tm
     path.write_bytes(data)
     with pytest.raises(BadResponse, match=r"ends after 2\.0 of 20\.0 seconds") as caught:
         verify_clip(path)
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 def test_a_clip_whose_end_is_garbage_is_noticed(media: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_clip_whose_end_is_garbage_is_noticed(media: Path, tmp_path: Path) -> 
     path.write_bytes(data)
     with pytest.raises(BadResponse) as caught:
         verify_clip(path)
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 def test_implausible_sizes_are_named(media: Path) -> None:
@@ -186,7 +186,7 @@ def test_implausible_sizes_are_named(media: Path) -> None:
     for verify, name in [(verify_picture, "rgb.png"), (verify_clip, "plain.mp4")]:
         with pytest.raises(BadResponse, match=r"6[14] x (37|48) pixels instead of 244 x 148") as caught:
             verify(media / name, Expected(244, 148, exact=True))
-        assert not caught.value.transient
+        assert not caught.value.meaning.retryable
     with pytest.raises(BadResponse, match="instead of about 400 x 400"):
         verify_picture(media / "rgb.png", Expected(400, 400, exact=False))
 
@@ -200,12 +200,12 @@ def test_the_wrong_kind_is_refused(media: Path, tmp_path: Path) -> None:
     ]:
         with pytest.raises(BadResponse) as caught:
             verify(media / name)
-        assert not caught.value.transient
+        assert not caught.value.meaning.retryable
     page = tmp_path / "page.png"
     page.write_text("<html>Bad gateway</html>")
     with pytest.raises(BadResponse, match="not a picture or clip") as caught:
         verify_picture(page)
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 def bombs() -> dict[str, bytes]:
@@ -225,7 +225,7 @@ def test_bombs_are_refused_before_decoding(name: str, tmp_path: Path) -> None:
     path.write_bytes(bombs()[name])
     with pytest.raises(BadResponse, match="more than the limit of 400,000,000 pixels") as caught:
         verify_picture(path, max_pixels=400_000_000)
-    assert not caught.value.transient
+    assert not caught.value.meaning.retryable
 
 
 def test_data_behind_the_last_row_are_not_inflated(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_pictures_above_pillows_own_limits_pass(monkeypatch: pytest.MonkeyPatch,
 def test_frames_above_the_limit_are_not_decoded(media: Path) -> None:
     with pytest.raises(BadResponse, match="64 x 48") as caught:
         verify_clip(media / "plain.mp4", max_pixels=3000)
-    assert not caught.value.transient
+    assert not caught.value.meaning.retryable
 
 
 def test_a_clip_that_announces_less_than_it_holds_is_not_decoded(

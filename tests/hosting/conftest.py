@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from remote_upscale.api_clients.files.segments import Segments
+from remote_upscale.api_clients.files.spliced_file import SplicedFile
 
 
 @dataclass
@@ -17,8 +17,8 @@ class File:
     data: bytes
 
     @property
-    def source(self) -> Segments:
-        return Segments.whole(self.path)
+    def source(self) -> SplicedFile:
+        return SplicedFile.whole(self.path)
 
     @property
     def digest(self) -> str:

@@ -58,8 +58,8 @@ async def test_without_a_place_it_says_what_to_set(settings, named, make):
         require_hosting(settings)
     for word in named:
         assert word in str(caught.value)
-    assert caught.value.not_accepted
-    assert not caught.value.transient
+    assert caught.value.meaning.not_accepted
+    assert not caught.value.meaning.retryable
     file = make()
     async with Http(settings) as http:
         with pytest.raises(HostingFailed) as again:

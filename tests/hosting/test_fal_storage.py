@@ -12,7 +12,7 @@ from remote_upscale.api_clients.errors import (
     InsufficientBalance,
     InvalidInput,
 )
-from remote_upscale.api_clients.files.segments import Range, Segments
+from remote_upscale.api_clients.files.spliced_file import Range, SplicedFile
 from remote_upscale.api_clients.hosting import Hosting
 from remote_upscale.api_clients.http import Http
 from remote_upscale.api_clients.sandbox import Stage, error, literal, lost_reply, reset, truncated
@@ -91,11 +91,11 @@ async def test_a_token_that_is_about_to_end_is_renewed(hosting, sandbox, make):
 # Parts
 
 
-def large(path, size: int) -> Segments:
+def large(path, size: int) -> SplicedFile:
     """A file of mostly nothing, that is not a multiple of anything."""
     with path.open("wb") as file:
         file.truncate(size - 7)
-    return Segments(path, (Range(0, 50_000_000), b"between", Range(50_000_000, size - 7)))
+    return SplicedFile(path, (Range(0, 50_000_000), b"between", Range(50_000_000, size - 7)))
 
 
 async def test_a_large_file_goes_up_in_parts_each_tried_again(hosting, sandbox, tmp_path):
@@ -157,8 +157,8 @@ async def test_what_does_not_pass_is_a_hosting_error(hosting, sandbox, make):
     file = make()
     with pytest.raises(HostingFailed, match="HTTP 500") as caught:
         await hosting.host(file.source, **file.args())
-    assert caught.value.not_accepted
-    assert caught.value.transient
+    assert caught.value.meaning.not_accepted
+    assert caught.value.meaning.retryable
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 413, 422])
@@ -187,7 +187,7 @@ async def test_both_ways_refused_is_a_hosting_error(hosting, sandbox, make):
     file = make()
     with pytest.raises(HostingFailed, match="HTTP 400") as caught:
         await hosting.host(file.source, **file.args())
-    assert not caught.value.transient
+    assert not caught.value.meaning.retryable
 
 
 async def test_a_wrong_key_is_said_at_once(settings, sandbox, make):

@@ -80,7 +80,7 @@ async def test_a_bucket_that_does_not_exist_is_named_as_the_reason(s3_url, make,
     async with Http(settings) as http:
         with pytest.raises(HostingFailed, match=r"does not have this bucket \(NoSuchBucket\)") as caught:
             await Hosting(settings, http).host(file.source, **file.args())
-    assert not caught.value.transient
+    assert not caught.value.meaning.retryable
     assert "REMOTE_UPSCALE_BUCKET_URL" in caught.value.hint
 
 
@@ -91,7 +91,7 @@ async def test_a_store_that_cannot_be_reached_is_a_passing_error(s3_url, make, t
     async with Http(settings) as http:
         with pytest.raises(HostingFailed, match="cannot be used") as caught:
             await Hosting(settings, http).host(file.source, **file.args())
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
     assert S3_SECRET not in str(caught.value)
     assert "127.0.0.1" not in str(caught.value)
 
@@ -116,7 +116,7 @@ async def test_a_refused_key_is_said_and_not_shown(s3_url, make, tmp_path, monke
         with pytest.raises(HostingFailed, match=r"refuses the upload \(AccessDenied\)") as caught:
             await Hosting(settings, http).host(file.source, **file.args())
     await runner.cleanup()
-    assert not caught.value.transient
+    assert not caught.value.meaning.retryable
     assert "AKIDISTINCTIVE" not in str(caught.value)
 
 

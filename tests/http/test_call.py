@@ -82,7 +82,7 @@ async def test_the_key_goes_nowhere_but_under_its_root(net, path):
     url = other + "/x" if path is None else path if "://" in path else f"{root}/api{path}"
     with pytest.raises(BadResponse) as caught:
         await http.call(Request("GET", url), root=f"{root}/api", auth=KEY)
-    assert caught.value.not_accepted
+    assert caught.value.meaning.not_accepted
     assert not hits
 
 
@@ -147,7 +147,7 @@ async def test_a_key_that_cannot_be_one_is_refused_before_anything_is_sent(net, 
         await http.call(
             Request("GET", "http://127.0.0.1:9/x"), root="http://127.0.0.1:9", auth={"X-Key": key}
         )
-    assert caught.value.not_accepted
+    assert caught.value.meaning.not_accepted
     assert key not in str(caught.value)
 
 
@@ -193,14 +193,14 @@ async def failure(net, root: str, method: str = "POST", **limits: float) -> Remo
 async def test_a_refused_connection_was_never_sent(net):
     error = await failure(net, await unused_root(net))
     assert isinstance(error, ProviderUnavailable)
-    assert error.not_accepted
-    assert error.transient
+    assert error.meaning.not_accepted
+    assert error.meaning.retryable
 
 
 async def test_a_name_that_does_not_exist_was_never_sent(net):
     error = await failure(net, "http://name.invalid:81")
     assert isinstance(error, ProviderUnavailable)
-    assert error.not_accepted
+    assert error.meaning.not_accepted
     assert "name cannot be resolved" in error.message
 
 
@@ -213,8 +213,8 @@ async def test_a_certificate_that_is_not_trusted_was_never_sent(net, tmp_path):
 
     error = await failure(net, await net.serve(handler, ssl_context=untrusted(tmp_path)))
     assert isinstance(error, ProviderUnavailable)
-    assert error.not_accepted
-    assert not error.transient
+    assert error.meaning.not_accepted
+    assert not error.meaning.retryable
     assert "certificate" in error.message
     assert not hits
 
@@ -228,7 +228,7 @@ async def test_a_server_that_speaks_no_tls_was_never_sent_the_request(net):
 
     root = (await net.talk(talk)).replace("http:", "https:")
     error = await failure(net, root)
-    assert error.not_accepted
+    assert error.meaning.not_accepted
     assert heard[0][:1] == b"\x16"
 
 
@@ -241,8 +241,8 @@ async def test_a_connection_that_breaks_after_it_was_made_may_have_been_accepted
 
     error = await failure(net, await net.talk(talk))
     assert isinstance(error, ProviderUnavailable)
-    assert not error.not_accepted
-    assert error.transient
+    assert not error.meaning.not_accepted
+    assert error.meaning.retryable
 
 
 async def test_a_connection_that_is_closed_without_a_reply_may_have_been_accepted(net):
@@ -251,7 +251,7 @@ async def test_a_connection_that_is_closed_without_a_reply_may_have_been_accepte
 
     error = await failure(net, await net.talk(talk))
     assert isinstance(error, ProviderUnavailable)
-    assert not error.not_accepted
+    assert not error.meaning.not_accepted
 
 
 async def test_a_post_is_never_sent_twice_on_its_own(net):
@@ -270,7 +270,7 @@ async def test_a_post_is_never_sent_twice_on_its_own(net):
     await http.call(post, root=root, auth=KEY)
     with pytest.raises(ProviderUnavailable) as caught:
         await http.call(post, root=root, auth=KEY)
-    assert not caught.value.not_accepted
+    assert not caught.value.meaning.not_accepted
     assert len(requests) == 2
 
 
@@ -291,8 +291,8 @@ async def test_a_reply_that_ends_early_is_a_lost_reply(net, reply):
 
     error = await failure(net, await net.talk(talk))
     assert isinstance(error, (ProviderUnavailable, BadResponse))
-    assert error.transient
-    assert not error.not_accepted
+    assert error.meaning.retryable
+    assert not error.meaning.not_accepted
 
 
 MALFORMED = [
@@ -320,7 +320,7 @@ async def test_what_is_not_http_is_a_bad_response(net, reply):
 
     error = await failure(net, await net.talk(talk))
     assert isinstance(error, BadResponse) or (isinstance(error, ProviderUnavailable) and b"chunked" in reply)
-    assert not error.not_accepted
+    assert not error.meaning.not_accepted
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=200).map(lambda tail: b"HTTP/1.1 200 OK\r\n" + tail))
@@ -348,7 +348,7 @@ def net_bytes(tmp_path):
                 await http.call(Request("POST", f"{root}/x"), root=root, auth={})
             except RemoteUpscaleError as error:
                 failures.append(error)
-            assert not any(error.not_accepted for error in failures)
+            assert not any(error.meaning.not_accepted for error in failures)
 
     return lambda reply: asyncio.run(exchange(reply))
 
@@ -370,8 +370,8 @@ async def test_a_silent_server_is_given_up(net, start):
     error = await failure(net, await net.talk(talk), idle=0.2)
     done.set()
     assert isinstance(error, TimedOut)
-    assert error.transient
-    assert not error.not_accepted
+    assert error.meaning.retryable
+    assert not error.meaning.not_accepted
 
 
 async def test_a_server_that_takes_no_bytes_is_given_up(net):
@@ -501,7 +501,7 @@ async def test_a_proxy_gets_a_tunnel_request_and_its_password_but_no_key(net, mo
     monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:p%40ss@"))
     error = await failure(net, "https://gateway.pixazo.ai")
     assert isinstance(error, ProviderUnavailable)
-    assert error.not_accepted
+    assert error.meaning.not_accepted
     assert "407" in error.message
     assert asked[0].startswith(b"CONNECT gateway.pixazo.ai:443 ")
     assert b"proxy-authorization: basic dxnlcjpwqhnz" in asked[0].lower()
@@ -511,7 +511,7 @@ async def test_a_proxy_gets_a_tunnel_request_and_its_password_but_no_key(net, mo
 async def test_a_proxy_that_is_away_was_never_sent_the_request(net, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", await unused_root(net))
     error = await failure(net, "https://gateway.pixazo.ai")
-    assert error.not_accepted
+    assert error.meaning.not_accepted
     assert "proxy" in error.message
 
 

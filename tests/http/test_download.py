@@ -96,7 +96,7 @@ async def test_a_result_above_the_limit_is_refused(net, tmp_path, declared):
     http = await net.http(root)
     with pytest.raises(BadResponse, match="larger than") as caught:
         await http.download(f"{root}/r", tmp_path / "r", max_bytes=len(DATA) - 1)
-    assert not caught.value.transient
+    assert not caught.value.meaning.retryable
     assert not (tmp_path / "r").exists() or (tmp_path / "r").stat().st_size < len(DATA)
 
 
@@ -150,7 +150,7 @@ async def test_a_status_says_whether_to_try_again(net, tmp_path, status, kind, t
     with pytest.raises(RemoteUpscaleError) as caught:
         await http.download(f"{root}/r?sig=secret", tmp_path / "r", max_bytes=LIMIT)
     assert type(caught.value) is kind
-    assert caught.value.transient is transient
+    assert caught.value.meaning.retryable is transient
     assert "secret" not in str(caught.value)
     if status in (429, 503):
         assert caught.value.retry_after == 3
@@ -342,7 +342,7 @@ async def broken_then_again(net, tmp_path, server: Breaking) -> None:
     path, partial = tmp_path / "r", Partial()
     with pytest.raises(ProviderUnavailable) as caught:
         await http.download(f"{root}/r", path, max_bytes=LIMIT, partial=partial)
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
     assert await http.download(f"{root}/r", path, max_bytes=LIMIT, partial=partial) == Downloaded(
         len(DATA), "image/png"
     )
@@ -399,7 +399,7 @@ async def test_a_part_that_was_not_asked_for_is_not_used(net, tmp_path, content_
     partial = Partial('"v1"', 3)
     with pytest.raises(ProviderUnavailable) as caught:
         await http.download(f"{root}/r", tmp_path / "r", max_bytes=LIMIT, partial=partial)
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
     await http.download(f"{root}/r", tmp_path / "r", max_bytes=LIMIT, partial=partial)
     assert (tmp_path / "r").read_bytes() == DATA
 
@@ -419,7 +419,7 @@ async def test_a_silent_result_is_given_up(net, tmp_path):
     with pytest.raises(TimedOut) as caught:
         await http.download(f"{root}/r", tmp_path / "r", max_bytes=LIMIT)
     done.set()
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 async def test_a_file_that_cannot_be_written_is_said_in_words(net, tmp_path):
@@ -430,7 +430,7 @@ async def test_a_file_that_cannot_be_written_is_said_in_words(net, tmp_path):
     http = await net.http(root)
     with pytest.raises(InvalidInput, match="cannot be written: No such file") as caught:
         await http.download(f"{root}/r", tmp_path / "no" / "r", max_bytes=LIMIT)
-    assert not caught.value.transient
+    assert not caught.value.meaning.retryable
 
 
 async def test_a_cancelled_download_leaves_the_file_closed_and_the_client_usable(net, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import stamina
 from remote_upscale.api_clients.errors import (
     BadResponse,
+    Meaning,
     ProviderUnavailable,
     RateLimited,
     RemoteUpscaleError,
@@ -11,10 +12,10 @@ from remote_upscale.api_clients.errors import (
 from remote_upscale.api_clients.http.retry import retrying
 from remote_upscale.api_clients.settings import TimeLimits
 
-PASSING = ProviderUnavailable("away", transient=True)
-UNSENT = ProviderUnavailable("away", transient=True, not_accepted=True)
+PASSING = ProviderUnavailable("away", meaning=Meaning.UNKNOWN)
+UNSENT = ProviderUnavailable("away", meaning=Meaning.TRY_AGAIN)
 FINAL = BadResponse("wrong")
-REFUSED = BadResponse("wrong", not_accepted=True)
+REFUSED = BadResponse("wrong", meaning=Meaning.REFUSED)
 
 
 @pytest.fixture
@@ -87,14 +88,14 @@ async def waits(
 
 
 async def test_retry_after_decides_the_wait(monkeypatch):
-    error = RateLimited("slow down", transient=True, retry_after=7)
+    error = RateLimited("slow down", meaning=Meaning.UNKNOWN, retry_after=7)
     slept = await waits(error, TimeLimits(retry=20), monkeypatch)
     assert len(slept) == 2
     assert all(7 <= wait <= 7.7 for wait in slept)
 
 
 async def test_retry_after_never_passes_the_total(monkeypatch):
-    error = RateLimited("slow down", transient=True, retry_after=3600)
+    error = RateLimited("slow down", meaning=Meaning.UNKNOWN, retry_after=3600)
     assert await waits(error, TimeLimits(retry=20), monkeypatch) == []
 
 

@@ -10,17 +10,17 @@ from remote_upscale.api_clients.errors import (
     RemoteUpscaleError,
     TimedOut,
 )
-from remote_upscale.api_clients.files.segments import Range, Segments
+from remote_upscale.api_clients.files.spliced_file import Range, SplicedFile
 from remote_upscale.api_clients.http import Http
 
 DATA = os.urandom(2_500_000)
 
 
 @pytest.fixture
-def source(tmp_path) -> Segments:
+def source(tmp_path) -> SplicedFile:
     path = tmp_path / "input.png"
     path.write_bytes(DATA)
-    return Segments(path, (Range(0, 1000), b"literal", Range(1000, len(DATA))))
+    return SplicedFile(path, (Range(0, 1000), b"literal", Range(1000, len(DATA))))
 
 
 WHOLE = DATA[:1000] + b"literal" + DATA[1000:]
@@ -106,7 +106,7 @@ async def test_a_refusal_before_the_end_is_read_or_is_a_lost_connection(net, tmp
     statuses, failures = [], []
     try:
         statuses.append(
-            (await http.upload("PUT", f"{root}/up", headers={}, source=Segments.whole(path))).status
+            (await http.upload("PUT", f"{root}/up", headers={}, source=SplicedFile.whole(path))).status
         )
     except RemoteUpscaleError as error:
         failures.append(type(error))
@@ -125,7 +125,7 @@ async def test_a_reply_before_the_end_is_read_while_the_server_still_listens(net
 
     root = await net.talk(talk)
     http = await net.http(root, idle=5)
-    reply = await http.upload("PUT", f"{root}/up", headers={}, source=Segments.whole(path))
+    reply = await http.upload("PUT", f"{root}/up", headers={}, source=SplicedFile.whole(path))
     done.set()
     assert (reply.status, reply.body) == (403, b"no")
 
@@ -143,9 +143,9 @@ async def test_a_receiver_that_stops_taking_bytes_is_given_up(net, tmp_path, rea
     root = await net.talk(talk)
     http = await net.http(root, idle=0.3)
     with pytest.raises(TimedOut) as caught:
-        await http.upload("PUT", f"{root}/up", headers={}, source=Segments.whole(path))
+        await http.upload("PUT", f"{root}/up", headers={}, source=SplicedFile.whole(path))
     done.set()
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 async def test_a_slow_receiver_that_keeps_taking_bytes_is_served(net, tmp_path):
@@ -162,7 +162,7 @@ async def test_a_slow_receiver_that_keeps_taking_bytes_is_served(net, tmp_path):
 
     root = await net.talk(talk)
     http = await net.http(root, idle=0.5)
-    assert (await http.upload("PUT", f"{root}/up", headers={}, source=Segments.whole(path))).status == 200
+    assert (await http.upload("PUT", f"{root}/up", headers={}, source=SplicedFile.whole(path))).status == 200
 
 
 async def test_a_reset_in_the_middle_is_a_lost_connection(net, tmp_path):
@@ -176,9 +176,9 @@ async def test_a_reset_in_the_middle_is_a_lost_connection(net, tmp_path):
     root = await net.talk(talk)
     http = await net.http(root)
     with pytest.raises(ProviderUnavailable) as caught:
-        await http.upload("PUT", f"{root}/up", headers={}, source=Segments.whole(path))
-    assert caught.value.transient
-    assert not caught.value.not_accepted
+        await http.upload("PUT", f"{root}/up", headers={}, source=SplicedFile.whole(path))
+    assert caught.value.meaning.retryable
+    assert not caught.value.meaning.not_accepted
 
 
 async def test_a_file_that_is_gone_is_told_apart_from_a_network_error(net, source):
@@ -219,7 +219,7 @@ async def test_cancelling_an_upload_leaves_the_client_usable(net, tmp_path, sour
 
     root = await net.serve(handler)
     http = await net.http(root)
-    task = asyncio.create_task(http.upload("PUT", f"{root}/slow", headers={}, source=Segments.whole(path)))
+    task = asyncio.create_task(http.upload("PUT", f"{root}/slow", headers={}, source=SplicedFile.whole(path)))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

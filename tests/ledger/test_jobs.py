@@ -16,7 +16,7 @@ from ledger_steps import (
     step,
     submitted,
 )
-from remote_upscale.api_clients.errors import ProviderFailed, TimedOut
+from remote_upscale.api_clients.errors import Meaning, ProviderFailed, TimedOut
 from remote_upscale.api_clients.ledger import JobState, LedgerMisuse
 
 
@@ -81,7 +81,7 @@ def test_errors_are_kept(ledger):
 
 
 def test_what_was_certainly_not_charged_cost_nothing(ledger):
-    ledger.failed(submitted(ledger), ProviderFailed("It was not charged.", not_accepted=True))
+    ledger.failed(submitted(ledger), ProviderFailed("It was not charged.", meaning=Meaning.REFUSED))
     assert only(ledger).cost == 0
 
 
@@ -159,7 +159,7 @@ def test_a_late_answer_settles_an_unknown_job(ledger):
 
 def test_a_late_refusal_settles_an_unknown_job(ledger):
     job = bring_to(ledger, "submission_unknown")
-    ledger.failed(job, ProviderFailed("Refused.", not_accepted=True))
+    ledger.failed(job, ProviderFailed("Refused.", meaning=Meaning.REFUSED))
     assert (only(ledger).state, only(ledger).cost) == (JobState.FAILED, 0)
 
 

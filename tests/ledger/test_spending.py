@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 from ledger_steps import HANDLE, bring_to, completed, intent, prepare, submitted
-from remote_upscale.api_clients.errors import BudgetExceeded, ProviderFailed
+from remote_upscale.api_clients.errors import BudgetExceeded, Meaning, ProviderFailed
 from remote_upscale.api_clients.ledger import Budget, Ledger, month_start
 
 CENT = Decimal("0.01")
@@ -22,7 +22,7 @@ def test_what_is_spent_or_reserved_counts(ledger):
     bring_to(ledger, "submission_unknown", cost=CENT)  # perhaps spent
     with pytest.raises(BudgetExceeded, match=r"\$0.01; \$0.03 of this month's \$0.03") as caught:
         enter(ledger)
-    assert caught.value.not_accepted
+    assert caught.value.meaning.not_accepted
     assert len(ledger.jobs()) == 3
     assert isinstance(enter(ledger, cost=Decimal(0)), str)
 
@@ -31,9 +31,9 @@ def test_what_cost_nothing_does_not_count(ledger):
     ledger.retract(prepare(ledger, cost=CENT))
     ledger.cancelled(prepare(ledger, cost=CENT), "Stopped.")
     refused = bring_to(ledger, "submitting", cost=CENT)
-    ledger.failed(refused, ProviderFailed("Refused.", not_accepted=True))
+    ledger.failed(refused, ProviderFailed("Refused.", meaning=Meaning.REFUSED))
     free = submitted(ledger, cost=CENT)
-    ledger.failed(free, ProviderFailed("Not charged.", not_accepted=True))
+    ledger.failed(free, ProviderFailed("Not charged.", meaning=Meaning.REFUSED))
     completed(ledger, cost=CENT, sandbox=True)
     assert ledger.spent(month_start()) == 0
     enter(ledger, cap="0.01")

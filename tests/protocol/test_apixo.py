@@ -114,7 +114,7 @@ def test_success_without_a_usable_link_is_asked_again(result):
     with pytest.raises(RemoteUpscaleError) as caught:
         APIXO.read_status(reply(envelope(state="success", resultJson=result)))
     assert caught.value.kind == Kind.BAD_RESPONSE
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 FAILURES = {
@@ -209,6 +209,6 @@ def test_accepted_without_a_task_id_leaves_a_submit_open(body):
 def test_turned_away_for_now_is_safe_to_repeat(code):
     with pytest.raises(RemoteUpscaleError) as caught:
         APIXO.read_submit(MODEL, reply({"code": code, "message": "busy"}, 200, **{"retry-after": "7"}))
-    assert caught.value.not_accepted
-    assert caught.value.transient
+    assert caught.value.meaning.not_accepted
+    assert caught.value.meaning.retryable
     assert caught.value.retry_after == 7

@@ -244,7 +244,7 @@ def test_refused_submit(status, body, kind):
 def test_a_result_that_cannot_be_read_now_is_no_failed_job():
     with pytest.raises(RemoteUpscaleError) as caught:
         FAL.read_result(reply(b"<html>", 502))
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 def test_cancel_replies():

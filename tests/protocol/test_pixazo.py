@@ -209,7 +209,7 @@ def test_completed_without_a_link_is_asked_again():
     with pytest.raises(RemoteUpscaleError) as caught:
         PIXAZO.read_status(reply({"status": "COMPLETED", "output": None}))
     assert caught.value.kind == Kind.BAD_RESPONSE
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
 
 
 ENDED = {
@@ -302,7 +302,7 @@ SAFE_TO_REPEAT = {401: False, 429: True, 503: True, 500: False, 502: False, 504:
 def test_only_a_submit_that_was_turned_away_for_now_is_repeated(status, safe):
     with pytest.raises(RemoteUpscaleError) as caught:
         PIXAZO.read_submit(IMAGE, reply({"message": "x"}, status, **{"retry-after": "3"}))
-    assert (caught.value.transient and caught.value.not_accepted) is safe
+    assert (caught.value.meaning.retryable and caught.value.meaning.not_accepted) is safe
     if safe:
         assert caught.value.retry_after == 3
 
@@ -311,7 +311,7 @@ def test_only_a_submit_that_was_turned_away_for_now_is_repeated(status, safe):
 def test_status_errors_that_pass_are_transient(status):
     with pytest.raises(RemoteUpscaleError) as caught:
         PIXAZO.read_status(reply(b"", status))
-    assert caught.value.transient
+    assert caught.value.meaning.retryable
     assert not isinstance(caught.value, SubmissionUnknown)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from remote_upscale.api_clients.errors import InvalidInput, InvalidParameter, StoreFailed
+from remote_upscale.api_clients.errors import InvalidInput, InvalidParameter, StorageFailed
 from remote_upscale.api_clients.results import DamagedResult, Results
 from remote_upscale.api_clients.settings import TimeLimits
 
@@ -127,7 +127,7 @@ def test_what_is_no_store_is_refused(tmp_path, url):
 
 async def test_a_bucket_that_does_not_exist_is_told(s3_url, tmp_path, file):
     results = Results(s3_url.replace("bucket", "no-such-bucket"), tmp_path, LIMITS)
-    with pytest.raises(StoreFailed, match="NoSuchBucket"):
+    with pytest.raises(StorageFailed, match="NoSuchBucket"):
         await results.put(file, digest(file))
 
 
@@ -140,7 +140,7 @@ async def test_a_store_that_cannot_be_reached_is_told_without_its_secrets(monkey
     name = digest(file)
     for attempt in (lambda: results.put(file, name), lambda: results.get(name, file), results.check):
         async with asyncio.timeout(20):
-            with pytest.raises(StoreFailed) as caught:
+            with pytest.raises(StorageFailed) as caught:
                 await attempt()
         assert "SECRET" not in str(caught.value)
         assert "s3://bucket/prefix" in caught.value.message
@@ -149,7 +149,7 @@ async def test_a_store_that_cannot_be_reached_is_told_without_its_secrets(monkey
 async def test_a_file_in_place_of_the_folder_is_told(tmp_path, file):
     make(tmp_path / "results", b"")
     results = Results(None, tmp_path / "results", LIMITS)
-    with pytest.raises(StoreFailed, match=r"results cannot be used: .*(File exists|Not a directory)"):
+    with pytest.raises(StorageFailed, match=r"results cannot be used: .*(File exists|Not a directory)"):
         await results.put(file, digest(file))
 
 
@@ -176,7 +176,7 @@ def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing(tmp_path, file):
     done = subprocess.run(
         [sys.executable, "-c", FULL, folder, file], capture_output=True, text=True, check=False
     )
-    assert "StoreFailed" in done.stderr
+    assert "StorageFailed" in done.stderr
     assert "File too large" in done.stderr
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
@@ -199,7 +199,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path, file):
     done = subprocess.run(
         [sys.executable, "-c", UNWRITABLE, folder, file], capture_output=True, text=True, check=False
     )
-    assert "StoreFailed" in done.stderr
+    assert "StorageFailed" in done.stderr
     assert "Permission denied" in done.stderr
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import InvalidInput
-from ..segments import Segments, open_input
+from ..spliced_file import SplicedFile, open_input
 from . import avi, jpeg, matroska, mp4, png, webp
 from .structure import Source
 
-_STRIPPERS: dict[str, Callable[[Source], Segments]] = {
+_STRIPPERS: dict[str, Callable[[Source], SplicedFile]] = {
     "png": png.strip,
     "jpeg": jpeg.strip,
     "webp": webp.strip,
@@ -22,7 +22,7 @@ _STRIPPERS: dict[str, Callable[[Source], Segments]] = {
 }
 
 
-def without_metadata(path: Path, format: str) -> Segments:  # noqa: A002
+def without_metadata(path: Path, format: str) -> SplicedFile:  # noqa: A002
     """The file without what is not seen or heard, as a virtual file. Blocking; reads only the structure.
 
     What decodes from it is the same, bit for bit: pixels, sound, timing, colour profile, transparency,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..segments import Segments
+from ..spliced_file import SplicedFile
 from .structure import Plan, Source
 
 _INSIDE = {
@@ -44,7 +44,7 @@ def chunks(source: Source, start: int, stop: int) -> Iterator[Chunk]:
         start = end
 
 
-def strip(source: Source) -> Segments:
+def strip(source: Source) -> SplicedFile:
     """Picture and sound alone, every byte of them where it was.
 
     Raises:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..segments import Segments
+from ..spliced_file import SplicedFile
 from .orientation import minimal_exif, read_orientation
 from .structure import Plan, Source
 
@@ -53,7 +53,7 @@ def markers(source: Source) -> Iterator[Marker]:
         yield Marker(code, start, offset)
 
 
-def strip(source: Source) -> Segments:
+def strip(source: Source) -> SplicedFile:
     """The picture alone; further pictures behind its end are left out.
 
     Raises:

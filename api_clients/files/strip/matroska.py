@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..segments import Segments
+from ..spliced_file import SplicedFile
 from .structure import Plan, Source
 
 EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
@@ -72,7 +72,7 @@ def _width(source: Source, offset: int) -> int:
     return 9 - first.bit_length()
 
 
-def strip(source: Source) -> Segments:
+def strip(source: Source) -> SplicedFile:
     """Pictures, sound and subtitles alone, every byte of them where it was.
 
     Raises:

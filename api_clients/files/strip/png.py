@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..segments import Segments
+from ..spliced_file import SplicedFile
 from .orientation import minimal_exif, read_orientation
 from .structure import Plan, Source
 
@@ -54,7 +54,7 @@ def chunks(source: Source) -> Iterator[Chunk]:
         offset = stop
 
 
-def strip(source: Source) -> Segments:
+def strip(source: Source) -> SplicedFile:
     """The picture alone.
 
     Raises:

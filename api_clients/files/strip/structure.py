@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import InvalidInput
-from ..segments import Range, Segments, Stamp, unreadable
+from ..spliced_file import FileVersion, Range, SplicedFile, unreadable
 
 _MOST_READS = 2_000_000
 _MOST_PARTS = 500_000
@@ -21,21 +21,23 @@ class Source:
         path: what the file is called in messages.
         file: open for reading; whoever opened it closes it.
         format: what it should be, in messages.
-        stamp: its size and time of change; ``None`` to ask the system.
+        version: its size and time of change; ``None`` to ask the system.
     """
 
-    def __init__(self, path: Path, file: BinaryIO, format: str, *, stamp: Stamp | None = None) -> None:  # noqa: A002
+    def __init__(
+        self, path: Path, file: BinaryIO, format: str, *, version: FileVersion | None = None
+    ) -> None:
         self.path = path
         self.format = format
-        self.stamp = stamp or Stamp.of(file)
-        self.size = self.stamp.size
+        self.version = version or FileVersion.of(file)
+        self.size = self.version.size
         self._file = file
         self._reads = 0
 
     @classmethod
     def in_memory(cls, data: bytes, path: Path, format: str) -> Source:  # noqa: A002
         """A file's whole content, to be read like one on disk; it is not copied."""
-        return cls(path, io.BytesIO(data), format, stamp=Stamp(len(data), 0))
+        return cls(path, io.BytesIO(data), format, version=FileVersion(len(data), 0))
 
     def at(self, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from ``offset``.
@@ -118,9 +120,9 @@ class Plan:
         if count % len(_ZEROS):
             self._add(_ZEROS[: count % len(_ZEROS)])
 
-    def segments(self) -> Segments:
+    def segments(self) -> SplicedFile:
         """The virtual file."""
-        return Segments(self._source.path, tuple(self._parts), self._source.stamp)
+        return SplicedFile(self._source.path, tuple(self._parts), self._source.version)
 
     def _add(self, part: Range | bytes) -> None:
         if len(self._parts) >= _MOST_PARTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..segments import Segments
+from ..spliced_file import SplicedFile
 from .orientation import minimal_exif, read_orientation
 from .structure import Plan, Source
 
@@ -57,7 +57,7 @@ def inner(source: Source, start: int, stop: int) -> Iterator[Chunk]:
         start += chunk.size
 
 
-def strip(source: Source) -> Segments:
+def strip(source: Source) -> SplicedFile:
     """The picture alone.
 
     Raises:

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from remote_upscale.api_clients.errors import InvalidInput
-from remote_upscale.api_clients.files.place import cannot_write, discard, move_into_place, partial_path
+from remote_upscale.api_clients.files.atomic_write import (
+    cannot_write,
+    create_partial,
+    discard,
+    move_into_place,
+)
 
 
 def names(folder: Path) -> set[str]:
@@ -20,7 +25,7 @@ def names(folder: Path) -> set[str]:
 
 def test_a_result_appears_under_its_name_in_one_step(tmp_path: Path) -> None:
     destination = tmp_path / "new" / "folders" / "out.png"
-    partial = partial_path(destination)
+    partial = create_partial(destination)
     assert partial.parent == destination.parent
     assert partial.name.startswith(".out.png.")
     assert partial.suffix == ".part"
@@ -35,7 +40,7 @@ def test_a_result_appears_under_its_name_in_one_step(tmp_path: Path) -> None:
 def test_an_old_result_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     destination = tmp_path / "out.png"
     destination.write_bytes(b"old")
-    partial = partial_path(destination)
+    partial = create_partial(destination)
     partial.write_bytes(b"new")
     assert destination.read_bytes() == b"old"
     move_into_place(partial, destination)
@@ -43,14 +48,14 @@ def test_an_old_result_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 
 
 def test_every_partial_file_is_another(tmp_path: Path) -> None:
-    assert len({partial_path(tmp_path / "out.png") for _ in range(20)}) == 20
+    assert len({create_partial(tmp_path / "out.png") for _ in range(20)}) == 20
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from remote_upscale.api_clients.files.place import partial_path
-partial_path(Path(sys.argv[1])).write_bytes(b"half a result")
+from remote_upscale.api_clients.files.atomic_write import create_partial
+create_partial(Path(sys.argv[1])).write_bytes(b"half a result")
 print("ready", flush=True)
 if sys.argv[2] == "stay":
     sys.stdin.readline()
@@ -72,15 +77,15 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
     for _ in range(2):
         start_other(destination, "die").communicate()
     other = start_other(destination, "stay")
-    mine = partial_path(destination)
+    mine = create_partial(destination)
     assert len(names(tmp_path)) == 2
     assert mine.exists()
-    another = partial_path(destination)
+    another = create_partial(destination)
     assert len(names(tmp_path)) == 3
     other.communicate("die\n")
     discard(another)
     discard(mine)
-    discard(partial_path(destination))
+    discard(create_partial(destination))
     assert names(tmp_path) == set()
 
 
@@ -90,7 +95,7 @@ def test_what_nobody_has_touched_for_long_is_removed(tmp_path: Path) -> None:
     for path in (old, other):
         path.touch()
         os.utime(path, (0, 0))
-    discard(partial_path(tmp_path / "out.png"))
+    discard(create_partial(tmp_path / "out.png"))
     assert names(tmp_path) == {".other.png.0123.part"}
 
 
@@ -99,7 +104,7 @@ def test_permissions_are_private_until_the_end(tmp_path: Path) -> None:
     destination = tmp_path / "out.png"
     before = os.umask(0o027)
     try:
-        partial = partial_path(destination)
+        partial = create_partial(destination)
         assert stat.S_IMODE(partial.stat().st_mode) == 0o600
         move_into_place(partial, destination)
     finally:
@@ -109,7 +114,7 @@ def test_permissions_are_private_until_the_end(tmp_path: Path) -> None:
 
 
 def test_discard_removes_and_never_fails(tmp_path: Path) -> None:
-    partial = partial_path(tmp_path / "out.png")
+    partial = create_partial(tmp_path / "out.png")
     discard(partial)
     discard(partial)
     assert names(tmp_path) == set()
@@ -118,7 +123,7 @@ def test_discard_removes_and_never_fails(tmp_path: Path) -> None:
 def test_long_names_get_a_shorter_partial_one(tmp_path: Path) -> None:
     destination = tmp_path / ("ä" * 120 + "b" * 11 + ".png")
     assert len(destination.name.encode()) == 255
-    partial = partial_path(destination)
+    partial = create_partial(destination)
     assert len(partial.name.encode()) <= 255
     move_into_place(partial, destination)
     assert names(tmp_path) == {destination.name}
@@ -135,7 +140,7 @@ def test_what_stands_in_the_way_is_said_beforehand(tmp_path: Path) -> None:
         (tmp_path / "a\0b.png", "cannot be written"),
     ]:
         with pytest.raises(InvalidInput, match=words) as caught:
-            partial_path(destination)
+            create_partial(destination)
         assert str(tmp_path) in caught.value.hint
     assert names(tmp_path) == {"file", "folder"}
 
@@ -143,13 +148,13 @@ def test_what_stands_in_the_way_is_said_beforehand(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
 def test_a_folder_that_cannot_be_written_to_is_named() -> None:
     with pytest.raises(InvalidInput, match="cannot be written") as caught:
-        partial_path(Path("/proc/self/out.png"))
+        create_partial(Path("/proc/self/out.png"))
     assert "/proc/self" in caught.value.hint
 
 
 def test_a_failed_move_leaves_nothing_behind(tmp_path: Path) -> None:
     destination = tmp_path / "out.png"
-    partial = partial_path(destination)
+    partial = create_partial(destination)
     partial.write_bytes(b"result")
     destination.mkdir()
     with pytest.raises(InvalidInput, match="is a folder"):
@@ -158,7 +163,7 @@ def test_a_failed_move_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_a_partial_file_that_vanished_is_said(tmp_path: Path) -> None:
-    partial = partial_path(tmp_path / "out.png")
+    partial = create_partial(tmp_path / "out.png")
     discard(partial)
     with pytest.raises(InvalidInput, match="cannot be written"):
         move_into_place(partial, tmp_path / "out.png")
@@ -180,8 +185,8 @@ def test_what_is_no_plain_file_is_never_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
     with pytest.raises(InvalidInput, match="a device or a pipe"):
-        partial_path(pipe)
-    beside = partial_path(tmp_path / "other.png")
+        create_partial(pipe)
+    beside = create_partial(tmp_path / "other.png")
     with pytest.raises(InvalidInput, match="a device or a pipe"):
         move_into_place(beside, pipe)
     assert [path.name for path in tmp_path.iterdir()] == ["pipe.png"]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageCms, PngImagePlugin
-from remote_upscale.api_clients.files.content import content_digest, pixels_digest
-from remote_upscale.api_clients.files.segments import Segments
+from remote_upscale.api_clients.files.pixel_digest import content_digest, pixels_digest
+from remote_upscale.api_clients.files.spliced_file import SplicedFile
 from remote_upscale.api_clients.files.strip import without_metadata
 from remote_upscale.nodes.media.png import encode_png
 
@@ -152,7 +152,7 @@ def test_what_is_too_large_is_not_decoded(save, pixels):
 def test_a_clip_counts_by_its_bytes(tmp_path):
     path = tmp_path / "clip.mp4"
     path.write_bytes(bytes(100))
-    segments = Segments.whole(path)
+    segments = SplicedFile.whole(path)
     assert content_digest(segments, "mp4", max_pixels=PLENTY) == segments.sha256()
 
 

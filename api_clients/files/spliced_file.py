@@ -27,21 +27,21 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Stamp:
+class FileVersion:
     """What tells that a file is still the one that was looked at: its size and time of change."""
 
     size: int
     modified_ns: int
 
     @classmethod
-    def of(cls, file: BinaryIO) -> Stamp:
-        """The stamp of an open file."""
+    def of(cls, file: BinaryIO) -> FileVersion:
+        """That of an open file."""
         status = os.fstat(file.fileno())
         return cls(status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)
-class Segments:
+class SplicedFile:
     """A virtual file: ``parts`` one after the other.
 
     Memory stays flat whatever the size: at most one chunk is held at a time. Every call opens the file for
@@ -50,23 +50,23 @@ class Segments:
     Attributes:
         path: the real file.
         parts: ranges of it, and literal bytes.
-        stamp: the real file when it was looked at; a file that is no longer the same is refused.
+        version: of the real file when it was looked at; a file that is no longer the same is refused.
     """
 
     path: Path
     parts: tuple[Range | bytes, ...]
-    stamp: Stamp | None = None
+    version: FileVersion | None = None
 
     @classmethod
-    def whole(cls, path: Path) -> Segments:
+    def whole(cls, path: Path) -> SplicedFile:
         """A file as it is.
 
         Raises:
             InvalidInput: it cannot be read.
         """
         with open_input(path) as file:
-            stamp = Stamp.of(file)
-        return cls(path, (Range(0, stamp.size),), stamp)
+            version = FileVersion.of(file)
+        return cls(path, (Range(0, version.size),), version)
 
     @cached_property
     def _stops(self) -> list[int]:
@@ -153,7 +153,7 @@ class Segments:
         return piece
 
     def _check(self, file: BinaryIO) -> None:
-        if self.stamp is not None and Stamp.of(file) != self.stamp:
+        if self.version is not None and FileVersion.of(file) != self.version:
             raise _changed(self.path)
 
 

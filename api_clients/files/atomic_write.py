@@ -31,7 +31,7 @@ _REASONS = {
 }
 
 
-def partial_path(destination: Path) -> Path:
+def create_partial(destination: Path) -> Path:
     """Make an empty, hidden, unique file beside a destination, to be written and then moved into place.
 
     Missing folders are made. Only the owner may read the file until ``move_into_place``. What can be known to
@@ -68,14 +68,14 @@ def check_place(destination: Path) -> None:
     Raises:
         InvalidInput: nothing can be written there; says why and names the folder.
     """
-    discard(partial_path(destination))
+    discard(create_partial(destination))
 
 
 def move_into_place(partial: Path, destination: Path, *, durable: bool = True) -> None:
     """Give a completely written file its final name, replacing what was there. Blocking.
 
     Args:
-        partial: from ``partial_path`` for the same destination; it is gone afterwards, also on failure.
+        partial: from ``create_partial`` for the same destination; it is gone afterwards, also on failure.
         destination: the final name.
         durable: have the bytes on the disk before the name is, so that a power failure leaves the old file or
             the new one.

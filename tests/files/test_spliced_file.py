@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from remote_upscale.api_clients.errors import InvalidInput
-from remote_upscale.api_clients.files.segments import Range, Segments
+from remote_upscale.api_clients.files.spliced_file import Range, SplicedFile
 
 CONTENT = bytes(range(256)) * 40
 LIMIT = len(CONTENT)
@@ -39,7 +39,7 @@ def joined(some: tuple[Range | bytes, ...]) -> bytes:
 def test_reads_any_part_of_the_joined_bytes(
     real: Path, some: tuple[Range | bytes, ...], offset: int, length: int, size: int
 ) -> None:
-    segments, whole = Segments(real, some), joined(some)
+    segments, whole = SplicedFile(real, some), joined(some)
     assert segments.size == len(whole)
     assert segments.read(offset, length) == whole[offset : offset + length]
     pieces = list(segments.chunks(offset, length, max(size, len(whole) // 50)))
@@ -49,14 +49,14 @@ def test_reads_any_part_of_the_joined_bytes(
 
 
 async def test_streams_the_same_bytes(real: Path) -> None:
-    segments = Segments(real, (b"head", Range(5, 5000), b"", b"tail"))
+    segments = SplicedFile(real, (b"head", Range(5, 5000), b"", b"tail"))
     assert b"".join([piece async for piece in segments.stream(2, size=700)]) == (
         b"ad" + CONTENT[5:5000] + b"tail"
     )
 
 
 async def test_a_stream_may_be_left_early(real: Path) -> None:
-    stream = Segments.whole(real).stream(size=10)
+    stream = SplicedFile.whole(real).stream(size=10)
     assert await anext(stream) == CONTENT[:10]
     await stream.aclose()
     with pytest.raises(StopAsyncIteration):
@@ -65,7 +65,7 @@ async def test_a_stream_may_be_left_early(real: Path) -> None:
 
 async def test_a_cancelled_stream_closes_the_file(real: Path) -> None:
     async def read_on() -> None:
-        async for _ in Segments.whole(real).stream(size=1):
+        async for _ in SplicedFile.whole(real).stream(size=1):
             reading.set()
 
     reading = asyncio.Event()
@@ -77,7 +77,7 @@ async def test_a_cancelled_stream_closes_the_file(real: Path) -> None:
 
 
 def test_many_threads_read_at_once(real: Path) -> None:
-    segments = Segments(real, (Range(0, LIMIT), b"literal", Range(0, LIMIT)))
+    segments = SplicedFile(real, (Range(0, LIMIT), b"literal", Range(0, LIMIT)))
     whole = joined(segments.parts)
     offsets = [number * 97 % len(whole) for number in range(400)]
     with ThreadPoolExecutor(8) as pool:
@@ -89,7 +89,7 @@ def test_many_threads_read_at_once(real: Path) -> None:
 def test_a_file_that_shrinks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(CONTENT)
-    pieces = Segments.whole(path).chunks(size=1000)
+    pieces = SplicedFile.whole(path).chunks(size=1000)
     next(pieces)
     path.write_bytes(CONTENT[:1500])
     with pytest.raises(InvalidInput, match="changed while"):
@@ -99,7 +99,7 @@ def test_a_file_that_shrinks_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_was_written_to_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(CONTENT)
-    segments = Segments.whole(path)
+    segments = SplicedFile.whole(path)
     path.write_bytes(CONTENT + b"more")
     with pytest.raises(InvalidInput, match="changed while"):
         next(segments.chunks(0, 5))
@@ -107,8 +107,8 @@ def test_a_file_that_was_written_to_is_refused(tmp_path: Path) -> None:
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="does not exist"):
-        Segments.whole(tmp_path / "none.png")
+        SplicedFile.whole(tmp_path / "none.png")
     with pytest.raises(InvalidInput, match="is a folder"):
-        Segments.whole(tmp_path)
+        SplicedFile.whole(tmp_path)
     with pytest.raises(InvalidInput, match="not an ordinary file"):
-        Segments.whole(Path(os.devnull))
+        SplicedFile.whole(Path(os.devnull))

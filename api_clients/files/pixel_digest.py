@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import InvalidInput
 from .headers import Header, read_header, read_png_header
-from .segments import Segments
+from .spliced_file import SplicedFile
 from .strip import png, webp
 from .strip.structure import Source
 
@@ -27,7 +27,7 @@ _GRAY, _RGB = 0, 2
 _SRGB_GAMMA = (45455).to_bytes(4, "big")
 
 
-def content_digest(segments: Segments, format: str, *, max_pixels: int) -> str:  # noqa: A002
+def content_digest(segments: SplicedFile, format: str, *, max_pixels: int) -> str:  # noqa: A002
     """A digest of what a file shows: two files have the same one where no pixel and no colour differs.
 
     Lossless pictures are decoded for it; of others, and of those that cannot be decoded here, it is the
