@@ -40,10 +40,10 @@ class Meaning(StrEnum):
     """What an error means for the job, or for the request, that it happened to.
 
     ``NOT_SENT``: nothing was sent, so there is no job. ``REFUSED``: the other side said no to this very
-    request; of a submit that means that there is no job. ``TRY_AGAIN``: the request certainly was not accepted,
-    and may succeed a little later. ``UNKNOWN``: nobody knows whether the request was accepted; a question may
-    be asked again, a submit may not. ``OVER``: the job has ended at the provider without a result.
-    ``RESUMABLE``: the job is there, and its result can still be fetched.
+    request; of a submit that means that there is no job. ``TRY_AGAIN``: the request certainly was not
+    accepted, and may succeed a little later. ``UNKNOWN``: nobody knows whether the request was accepted; a
+    question may be asked again, a submit may not. ``OVER``: the job has ended at the provider without a
+    result. ``RESUMABLE``: the job is there, and its result can still be fetched.
     """
 
     NOT_SENT = "not_sent"

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from .errors import InvalidParameter
 from .models import Model
-from .protocol import Provider
 from .providers.apixo import Apixo
+from .providers.base import Provider
 from .providers.fal import Fal
 from .providers.pixazo import Pixazo
 

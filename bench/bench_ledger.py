@@ -27,7 +27,7 @@ from remote_upscale.api_clients.engine import Engine, Job, Outcome
 from remote_upscale.api_clients.files.atomic_write import create_partial, discard, move_into_place
 from remote_upscale.api_clients.ledger import Ledger
 from remote_upscale.api_clients.ledger.schema import contents, jobs, results
-from remote_upscale.api_clients.protocol import Handle
+from remote_upscale.api_clients.providers.base import Handle
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Secret, Settings
 from remote_upscale.api_clients.states import JobState

@@ -19,7 +19,7 @@ from ..files.spliced_file import SplicedFile
 from ..hosting import Hosting, require_hosting
 from ..http import Http
 from ..ledger import Ledger, month_start
-from ..protocol import Provider
+from ..providers.base import Provider
 from ..registry import MODELS, PROVIDERS
 from ..results import Results
 from ..sandbox import Sandbox

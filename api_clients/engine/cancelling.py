@@ -6,7 +6,7 @@ import asyncio
 
 from ..errors import Cancelled, RemoteUpscaleError
 from ..ledger import Ledger
-from ..protocol import Handle
+from ..providers.base import Handle
 from .channel import Channel
 from .job import Stage
 from .tracker import Tracker

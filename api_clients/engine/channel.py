@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..errors import AuthenticationFailed, Meaning
 from ..http import Http
-from ..protocol import Provider, Reply, Request
+from ..http_messages import Reply, Request
+from ..providers.base import Provider
 from ..settings import KEY_VARIABLES, Settings
 
 

@@ -20,7 +20,7 @@ from ..hosting import Hosting, check_public_url, require_hosting
 from ..http import Http
 from ..ledger import JobRow, Ledger
 from ..models import Model
-from ..protocol import Provider
+from ..providers.base import Provider
 from ..registry import MODELS, PROVIDERS, find_model
 from ..results import Results
 from ..sandbox import Sandbox

@@ -17,7 +17,7 @@ from ..http import Http, Partial
 from ..http.inline import decode_data_uri
 from ..http.retry import retrying
 from ..models import Media
-from ..protocol import Output
+from ..providers.base import Output
 from ..settings import Settings
 from ..sizes import Expected
 from .job import Stage

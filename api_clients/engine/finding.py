@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import RemoteUpscaleError
 from ..http.retry import retrying
+from ..http_messages import Reply, Request
 from ..ledger import JobRow, JobState, Ledger, link_digest
 from ..models import Model
-from ..protocol import Found, Handle, Reply, Request
+from ..providers.base import Found, Handle
 from .channel import Channel
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from ..files.atomic_write import check_place
 from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo
 from ..hosting import Hosting
 from ..ledger import Budget, Intent, JobRow, JobState, Ledger, LedgerMisuse
-from ..protocol import Queued, Submitted
+from ..providers.base import Queued, Submitted
 from ..settings import Settings
 from .finding import Finder
 from .identity import account

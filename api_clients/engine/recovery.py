@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..errors import BadResponse, Meaning, NotFound, RemoteUpscaleError, ResultLost
 from ..ledger import JobRow, JobState, Ledger
-from ..protocol import Handle, Queued
+from ..providers.base import Handle, Queued
 from .job import Outcome
 from .order import Errand
 from .outcomes import fetched_outcome, stored_outcome

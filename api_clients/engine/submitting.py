@@ -7,9 +7,10 @@ import random
 
 from ..errors import RemoteUpscaleError, SubmissionUnknown
 from ..http.retry import retrying
+from ..http_messages import Request
 from ..ledger import link_digest
 from ..models import Model
-from ..protocol import Request, Submitted, submission_unknown
+from ..providers.base import Submitted, submission_unknown
 from .cancelling import give_up
 from .channel import Channel
 from .job import Stage

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from ..errors import BadResponse, Meaning, NotFound, TimedOut
 from ..http.retry import retrying
 from ..models import Model
-from ..protocol import Done, Failed, Handle, Queued, Running, State
+from ..providers.base import Done, Failed, Handle, Queued, Running, State
 from .channel import Channel
 from .job import Stage
 from .schedule import Schedule

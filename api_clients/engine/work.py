@@ -13,7 +13,7 @@ from ..errors import BadResponse, InvalidParameter, Meaning, NotFound, RemoteUps
 from ..files.atomic_write import move_into_place
 from ..ledger import Ledger, LedgerMisuse
 from ..models import Model
-from ..protocol import Done, Failed, Handle, Output, State
+from ..providers.base import Done, Failed, Handle, Output, State
 from .cancelling import give_up
 from .channel import Channel
 from .fetching import Fetched, Fetcher, Wanted

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import AuthenticationFailed, Forbidden, HostingFailed, InsufficientBalance, RemoteUpscaleError
+from ..http_messages import Reply
 from ..json_values import as_text
-from ..protocol import Reply
 from ..providers.fal import Fal
 from ..settings import Roots
 from .hosted import failed

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..http.client import Http
 from ..http.retry import retrying
-from ..protocol import Reply, Request
+from ..http_messages import Reply, Request
 from ..settings import Settings
 from ..urls import origin
 from .fal_errors import Refused, check, text

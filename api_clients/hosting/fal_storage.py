@@ -9,7 +9,7 @@ from ..errors import AuthenticationFailed, BadResponse, Meaning, ProviderUnavail
 from ..http.client import Http
 from ..http.guard import check_link
 from ..http.retry import retrying
-from ..protocol import Reply, Request
+from ..http_messages import Reply, Request
 from ..providers.fal import Fal
 from ..settings import Settings
 from .fal_errors import Refused, as_hosting, check, text

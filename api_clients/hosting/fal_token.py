@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from ..errors import BadResponse
 from ..http.guard import check_link
+from ..http_messages import Reply
 from ..json_values import as_text
-from ..protocol import Reply
 
 _MARGIN = 60  # seconds before its end at which a token is renewed
 _UNKNOWN_LIFE = 300

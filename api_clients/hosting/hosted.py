@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import HostingFailed, Meaning
 from ..files.spliced_file import SplicedFile
-from ..protocol import Reply
+from ..http_messages import Reply
 
 Report = Callable[[int, int | None], None]
 """Called with the bytes uploaded so far and their total."""

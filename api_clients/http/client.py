@@ -17,7 +17,7 @@ import httpx
 
 from ..errors import AuthenticationFailed, BadResponse, Meaning, RemoteUpscaleError
 from ..files.spliced_file import SplicedFile
-from ..protocol import Reply, Request
+from ..http_messages import Reply, Request
 from ..settings import Settings
 from ..urls import lies_under, origin
 from .download import Downloaded, Partial, Progress, fetch

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import httpx
 
 from ..errors import BadResponse, InvalidInput, Meaning, ProviderUnavailable, RemoteUpscaleError, ResultLost
-from ..protocol import Reply
+from ..http_messages import Reply
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes done so far and, where it is known, their total."""

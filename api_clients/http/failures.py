@@ -48,7 +48,7 @@ def translate(error: Exception, host: str, idle: float) -> RemoteUpscaleError:
         idle: seconds after which a silent connection is given up, for the message.
 
     Returns:
-        ``ProviderUnavailable`` that says ``TRY_AGAIN`` or ``NOT_SENT`` if the request certainly was never sent, else
+        ``ProviderUnavailable`` (``TRY_AGAIN`` or ``NOT_SENT``) if the request certainly was never sent, else
         ``TimedOut``, ``BadResponse`` for what is not HTTP, or ``ProviderUnavailable`` for a lost reply.
     """
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from ..protocol import Handle
+from ..providers.base import Handle
 from ..states import CHARGED, JobState
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Me
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-from ..protocol import Handle
+from ..providers.base import Handle
 from ..states import JobState
 
 REVISION = "v0004"

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from ..errors import InvalidParameter, Meaning, RemoteUpscaleError
-from ..protocol import Handle
+from ..providers.base import Handle
 from ..states import UNDER_WAY, JobState
 from ..text import clean
 from ..urls import split

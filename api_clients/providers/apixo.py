@@ -18,27 +18,26 @@ from ..errors import (
     RemoteUpscaleError,
     TimedOut,
 )
+from ..http_messages import Reply, Request
 from ..json_values import as_count, as_list, as_object, as_text
 from ..models import Limits, Media, Model
 from ..parameters import Choice, Text, Value
 from ..prices import PerJob
-from ..protocol import (
+from ..sizes import ByTier
+from ..text import clean, in_their_words
+from .base import (
     Done,
     Failed,
     Handle,
     Output,
     Provider,
     Queued,
-    Reply,
-    Request,
     Running,
     State,
     Submitted,
     in_path,
     read_request_id,
 )
-from ..sizes import ByTier
-from ..text import clean, in_their_words
 from .statuses import empty_balance, from_status
 
 IMAGE_UPSCALER = Model(
@@ -125,7 +124,7 @@ class Apixo(Provider):
     def balance(self) -> Request | None:
         return Request("GET", f"{self.root}/apikeys/current-balance")
 
-    def documents(self, reply: Reply) -> bool:
+    def is_provider_reply(self, reply: Reply) -> bool:
         return as_count(reply.object_or_empty().get("code")) is not None
 
     def read_error(self, reply: Reply) -> RemoteUpscaleError | None:

@@ -20,11 +20,15 @@ from ..errors import (
     RemoteUpscaleError,
     TimedOut,
 )
+from ..http_messages import Reply, Request
 from ..json_values import as_count, as_list, as_object, as_text
 from ..models import Limits, Media, Model
 from ..parameters import Choice, Flag, Integer, Number, Parameter, Value
 from ..prices import PerOutputMegapixel
-from ..protocol import (
+from ..sizes import ByMode
+from ..text import clean, in_their_words
+from . import fal_history
+from .base import (
     Done,
     Failed,
     Found,
@@ -32,17 +36,12 @@ from ..protocol import (
     Output,
     Provider,
     Queued,
-    Reply,
-    Request,
     Running,
     State,
     Submitted,
     in_path,
     read_request_id,
 )
-from ..sizes import ByMode
-from ..text import clean, in_their_words
-from . import fal_history
 from .statuses import empty_balance, from_status
 
 
@@ -159,7 +158,7 @@ class Fal(Provider):
         base = f"{self.root}/{owner}/{app}/requests/{in_path(request_id)}"
         return Handle(self.name, model.id, request_id, f"{base}/status", base, f"{base}/cancel")
 
-    def documents(self, reply: Reply) -> bool:
+    def is_provider_reply(self, reply: Reply) -> bool:
         return bool(_details(reply))
 
     def read_error(self, reply: Reply) -> RemoteUpscaleError | None:

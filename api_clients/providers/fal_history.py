@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import BadResponse
+from ..http_messages import Request
 from ..json_values import as_list, as_object, as_text
 from ..models import Model
 from ..parameters import Value
-from ..protocol import Request, read_request_id
+from .base import read_request_id
 
 _PAGE_SIZE = 100
 

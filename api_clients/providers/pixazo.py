@@ -7,27 +7,26 @@ from decimal import Decimal
 from typing import Any
 
 from ..errors import BadResponse, Cancelled, ContentRejected, Meaning, ProviderFailed, RemoteUpscaleError
+from ..http_messages import Reply, Request
 from ..json_values import as_count, as_list, as_object, as_text
 from ..models import Limits, Media, Model
 from ..parameters import Choice, Choices, Flag, Integer, Number, Parameter, Text, Value
 from ..prices import ByChoice, Unknown
-from ..protocol import (
+from ..sizes import ByFactor, ByFactorOrPixels, ByMode
+from ..text import clean, in_their_words
+from .base import (
     Done,
     Failed,
     Handle,
     Output,
     Provider,
     Queued,
-    Reply,
-    Request,
     Running,
     State,
     Submitted,
     in_path,
     read_request_id,
 )
-from ..sizes import ByFactor, ByFactorOrPixels, ByMode
-from ..text import clean, in_their_words
 from .statuses import from_status
 
 _IMAGE_FORMATS = ("png", "jpeg", "webp")

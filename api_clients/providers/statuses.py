@@ -18,9 +18,10 @@ from ..errors import (
     RemoteUpscaleError,
     TimedOut,
 )
-from ..protocol import Provider, Reply
+from ..http_messages import Reply
 from ..settings import KEY_VARIABLES
 from ..text import clean
+from .base import Provider
 
 
 @dataclass(frozen=True)

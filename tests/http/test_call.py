@@ -21,7 +21,7 @@ from remote_upscale.api_clients.errors import (
     RemoteUpscaleError,
     TimedOut,
 )
-from remote_upscale.api_clients.protocol import Request
+from remote_upscale.api_clients.http_messages import Request
 
 KEY = {"X-Key": "distinctive-key-4711"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

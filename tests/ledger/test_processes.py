@@ -13,7 +13,7 @@ CRASH = """
 import os, sys
 from pathlib import Path
 from remote_upscale.api_clients.ledger import Intent, Ledger
-from remote_upscale.api_clients.protocol import Handle
+from remote_upscale.api_clients.providers.base import Handle
 ledger = Ledger(sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1]))
 def prepare(source):
     return ledger.enter(Intent(model="m", digest="a", identity="b", parameters={}, source=source,

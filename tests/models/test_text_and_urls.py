@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from remote_upscale.api_clients.protocol import Reply
+from remote_upscale.api_clients.http_messages import Reply
 from remote_upscale.api_clients.text import clean
 from remote_upscale.api_clients.urls import lies_under
 

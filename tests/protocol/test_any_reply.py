@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from remote_upscale.api_clients.errors import RemoteUpscaleError
-from remote_upscale.api_clients.protocol import Done, Failed, Queued, Reply, Running, Submitted
+from remote_upscale.api_clients.http_messages import Reply
+from remote_upscale.api_clients.providers.base import Done, Failed, Queued, Running, Submitted
 from remote_upscale.api_clients.registry import MODELS, PROVIDERS
 from remote_upscale.api_clients.settings import Roots
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from remote_upscale.api_clients.errors import Kind, RemoteUpscaleError
-from remote_upscale.api_clients.protocol import Done, Failed, Handle, Queued, Reply, Running
+from remote_upscale.api_clients.http_messages import Reply
+from remote_upscale.api_clients.providers.base import Done, Failed, Handle, Queued, Running
 from remote_upscale.api_clients.providers.fal import Fal
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Roots

@@ -4,7 +4,8 @@ import json
 
 import pytest
 from remote_upscale.api_clients.errors import Kind, RemoteUpscaleError, SubmissionUnknown
-from remote_upscale.api_clients.protocol import Done, Failed, Handle, Queued, Reply, Running, Submitted
+from remote_upscale.api_clients.http_messages import Reply
+from remote_upscale.api_clients.providers.base import Done, Failed, Handle, Queued, Running, Submitted
 from remote_upscale.api_clients.providers.pixazo import Pixazo
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Roots

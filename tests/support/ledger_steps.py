@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from remote_upscale.api_clients.errors import ProviderFailed, SubmissionUnknown
 from remote_upscale.api_clients.ledger import Intent
-from remote_upscale.api_clients.protocol import Handle
+from remote_upscale.api_clients.providers.base import Handle
 
 HANDLE = Handle("fal", "fal/seedvr2-image", "r-1", "https://queue.fal.run/a/requests/r-1/status", None, None)
 KEPT = {"sha256": "c" * 64, "bytes": 5_000_000_000, "width": 40, "height": 30}

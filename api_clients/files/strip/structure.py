@@ -25,7 +25,12 @@ class Source:
     """
 
     def __init__(
-        self, path: Path, file: BinaryIO, format: str, *, version: FileVersion | None = None
+        self,
+        path: Path,
+        file: BinaryIO,
+        format: str,  # noqa: A002
+        *,
+        version: FileVersion | None = None,
     ) -> None:
         self.path = path
         self.format = format

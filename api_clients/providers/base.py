@@ -1,4 +1,4 @@
-"""The words a provider's protocol is spoken in. Sans-IO: no sockets, no sleeping, no retrying here.
+"""What a provider is: its protocol as pure functions. Sans-IO: no sockets, no sleeping, no retrying here.
 
 A ``Provider`` builds requests and reads replies; the engine does everything in between. A new provider is a
 subclass that fills in the steps marked "fill in"; the others are usually left alone.
@@ -6,99 +6,21 @@ subclass that fills in the steps marked "fill in"; the others are usually left a
 
 from __future__ import annotations
 
-import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import ClassVar
 from urllib.parse import quote
 
-from .errors import BadResponse, Meaning, RemoteUpscaleError, SubmissionUnknown
-from .json_values import as_object
-from .models import Model
-from .parameters import Value
-from .settings import Roots
-from .text import clean
-from .urls import lies_under
-
-
-@dataclass(frozen=True)
-class Request:
-    """An HTTP request to a provider's root. The engine adds the key, and only to requests of this type."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b""
-
-    @classmethod
-    def post_json(
-        cls, url: str, document: Mapping[str, object], headers: Mapping[str, str] | None = None
-    ) -> Request:
-        """A POST of a JSON document, written compactly and in the order given."""
-        body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-        return cls("POST", url, {"Content-Type": "application/json", **(headers or {})}, body)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back. Header names are lower-case."""
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b""
-
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            BadResponse: it is something else.
-        """
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            start = clean(self.body[:120].decode("utf-8", "replace"))
-            raise BadResponse(
-                f"The provider answered HTTP {self.status}, but not in JSON: {start or 'nothing'}.",
-                hint="A proxy in between may be the cause; try again later.",
-                meaning=Meaning.UNKNOWN,
-            ) from None
-
-    def object(self) -> dict[str, Any]:
-        """The body as a JSON object; raises as ``json`` does."""
-        document = self.json()
-        found = as_object(document)
-        if not found and document != {}:
-            raise BadResponse(
-                "The provider answered with JSON that is not an object.", meaning=Meaning.UNKNOWN
-            )
-        return found
-
-    def object_or_empty(self) -> dict[str, Any]:
-        """The body as a JSON object, or an empty one where it is something else."""
-        try:
-            return self.object()
-        except BadResponse:
-            return {}
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds of a ``Retry-After`` header, given as a number or as a date against the reply's own."""
-        text = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text):
-            return float(text)
-        until, now = _http_date(text), _http_date(self.headers.get("date", ""))
-        return max(0.0, (until - now).total_seconds()) if until and now else None
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+from ..errors import BadResponse, Meaning, RemoteUpscaleError, SubmissionUnknown
+from ..http_messages import Reply, Request
+from ..models import Model
+from ..parameters import Value
+from ..settings import Roots
+from ..text import clean
+from ..urls import lies_under
 
 
 @dataclass(frozen=True)
@@ -219,7 +141,7 @@ class Provider(ABC):
     def handle(self, model: Model, request_id: str) -> Handle:
         """Fill in: rebuild a job's handle from its id."""
 
-    def documents(self, reply: Reply) -> bool:
+    def is_provider_reply(self, reply: Reply) -> bool:
         """Whether an error reply is in the provider's own words, and not some gateway's on the way to it."""
         return bool(reply.object_or_empty()) and reply.status not in _GATEWAY_STATUSES
 
@@ -236,7 +158,7 @@ class Provider(ABC):
         if error is not None:
             if error.meaning.not_accepted:
                 raise error.but(hint=f"{error.hint} Nothing was charged.".lstrip())
-            if not self.documents(reply):
+            if not self.is_provider_reply(reply):
                 raise submission_unknown(self.title, f"HTTP {reply.status}")
             raise error.but(meaning=Meaning.OVER)
         try:
