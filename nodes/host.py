@@ -22,7 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 from ..api_clients.errors import RemoteUpscaleError
 from ..api_clients.files.atomic_write import cannot_write
 from ..api_clients.settings import Settings
-from .progress import Board
+from .progress import NodeProgress
 from .runtime import Runtime
 
 _Given = ParamSpec("_Given")
@@ -74,7 +74,7 @@ def working_folder(*, keep: bool = False) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def plain_errors(
+def strip_traceback(
     run: Callable[_Given, Coroutine[Any, Any, _Result]],
 ) -> Callable[_Given, Coroutine[Any, Any, _Result]]:
     """Raise our errors as if they came from here: where they arose is noise in ComfyUI's dialog."""
@@ -89,7 +89,9 @@ def plain_errors(
     return plain
 
 
-async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Board | None = None) -> _Result:
+async def run_interruptible(
+    work: Coroutine[Any, Any, _Result], node_id: str, progress: NodeProgress | None = None
+) -> _Result:
     """Run a node's work until it is done or the user interrupts.
 
     An interrupt, of this node or because another one failed, is answered at once; what then becomes of the
@@ -98,14 +100,14 @@ async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Boar
     Args:
         work: what the node does.
         node_id: of the node.
-        board: what is shown on it; ``None`` where there is nothing to tell.
+        progress: what is shown on it; ``None`` where there is nothing to tell.
 
     Raises:
         InterruptProcessingException: ComfyUI's own, within moments after the user asked for it.
     """
     from comfy.model_management import processing_interrupted, throw_exception_if_processing_interrupted
 
-    show = _teller(node_id)
+    show = node_text_sender(node_id)
     run = _runs[node_id] = object()
     task = asyncio.ensure_future(work)
     shown: tuple[int, str] | None = None
@@ -113,7 +115,7 @@ async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Boar
         while not task.done():
             if processing_interrupted():
                 throw_exception_if_processing_interrupted()
-            if board is not None and shown != (shown := (round(board.fraction * _BAR), board.text)):
+            if progress is not None and shown != (shown := (round(progress.fraction * _BAR), progress.text)):
                 await _show_bar(node_id, shown[0])
                 show(shown[1])
             await asyncio.wait({task}, timeout=_TICK)
@@ -122,9 +124,9 @@ async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Boar
         show(f"failed: {error}")
         raise
     finally:
-        if not task.done() and board is not None:
+        if not task.done() and progress is not None:
             show("interrupted")
-            board.give_up(partial(_part, node_id, run, show))
+            progress.give_up(partial(_part, node_id, run, show))
         task.cancel()
 
 
@@ -142,10 +144,10 @@ async def _show_bar(node_id: str, value: int) -> None:
 
 def show_text(node_id: str, text: str) -> None:
     """Words on a node, for the client that queued the prompt and no other."""
-    _teller(node_id)(text)
+    node_text_sender(node_id)(text)
 
 
-def _teller(node_id: str) -> Callable[[str], None]:
+def node_text_sender(node_id: str) -> Callable[[str], None]:
     """Shows words on a node to the client whose prompt is being run now, also when it has ended since."""
     from server import PromptServer
 

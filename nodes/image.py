@@ -19,17 +19,17 @@ from ..api_clients.files.pixel_digest import pixels_digest
 from ..api_clients.models import Model
 from .media.alpha import join_alpha, split_alpha
 from .media.batches import stack_results
-from .media.decode import decode_picture
+from .media.decode import decode_image
 from .media.enlarge import enlarged
 from .media.quantize import to_uint8
 from .media.upload import Encoded, encode_batch
 from .options import OnFailure, RunOptions
-from .progress import Board, ended
+from .progress import NodeProgress, ended
 from .report import Entry, as_json
 from .runtime import Runtime
 
 _Item = TypeVar("_Item")
-_OF_NO_PICTURE = frozenset(
+_SAME_FOR_ALL = frozenset(
     {
         Kind.INVALID_PARAMETER,
         Kind.AUTHENTICATION,
@@ -93,13 +93,13 @@ class Upscaled:
     words: str
 
 
-async def upscale_images(batch: Batch, runtime: Runtime, board: Board) -> Upscaled:
+async def upscale_images(batch: Batch, runtime: Runtime, progress: NodeProgress) -> Upscaled:
     """Send pictures to an upscaler and put its results together.
 
     Args:
         batch: the pictures and what to do.
         runtime: runs the jobs.
-        board: is told of all jobs, of as many as there are pictures.
+        progress: is told of all jobs, of as many as there are pictures.
 
     Raises:
         RemoteUpscaleError: a picture failed, and is not to be replaced; the jobs of the others are cancelled.
@@ -112,7 +112,7 @@ async def upscale_images(batch: Batch, runtime: Runtime, board: Board) -> Upscal
     try:
         async for encoded in _in_thread(encode_batch(colours, batch.model.limits)):
             number = len(tasks)
-            one = _Picture(batch, runtime, board, number, colours[number], encoded)
+            one = _ImageJob(batch, runtime, progress, number, colours[number], encoded)
             tasks.append(asyncio.create_task(one.upscale()))
             await _raise_first(tasks)
         made = await asyncio.gather(*tasks)
@@ -154,12 +154,12 @@ async def _raise_first(tasks: list[asyncio.Task[tuple[torch.Tensor | None, Entry
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _ImageJob:
     """One picture of a batch on its way."""
 
     batch: Batch
     runtime: Runtime
-    board: Board
+    progress: NodeProgress
     number: int
     colours: torch.Tensor
     encoded: Encoded
@@ -175,10 +175,10 @@ class _Picture:
             job = replace(self.batch.job, source=source, destination=destination, content=content)
             outcome = await self._run(job)
             picture = await asyncio.to_thread(
-                decode_picture, outcome.path, alpha=False, max_pixels=_MOST_PIXELS
+                decode_image, outcome.path, alpha=False, max_pixels=_MOST_PIXELS
             )
         except RemoteUpscaleError as error:
-            if self.batch.options.on_failure is OnFailure.STOP or error.kind in _OF_NO_PICTURE:
+            if self.batch.options.on_failure is OnFailure.STOP or error.kind in _SAME_FOR_ALL:
                 if len(self.batch.images) > 1:
                     error.message = f"Picture {self.number + 1} of {len(self.batch.images)}: {error.message}"
                 raise
@@ -187,12 +187,12 @@ class _Picture:
         else:
             return picture, Entry(outcome, notes=notes)
         finally:
-            self.board.done(self.number)
+            self.progress.done(self.number)
             source.unlink(missing_ok=True)
             destination.unlink(missing_ok=True)
 
     async def _run(self, job: Job) -> Outcome:
-        return await self.runtime.run(self.batch.options.account, job, self.board.listener(self.number))
+        return await self.runtime.run(self.batch.options.account, job, self.progress.listener(self.number))
 
     def _write(self, path: Path) -> str | None:
         """Write the file; the digest of what it shows, where it shows exactly the picture."""

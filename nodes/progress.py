@@ -29,7 +29,7 @@ class _Heard:
 
     Attributes:
         progress: what it reported.
-        at: by the board's clock.
+        at: by the clock of ``NodeProgress``.
     """
 
     progress: Progress
@@ -43,7 +43,7 @@ class _Heard:
         return replace(self.progress, elapsed=self.progress.elapsed + age, remaining=remaining)
 
 
-class Board:
+class NodeProgress:
     """What is known of each job of a node. Jobs write from any thread; the node reads.
 
     Args:

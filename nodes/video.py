@@ -14,11 +14,11 @@ import torch
 from ..api_clients.engine import Allowance, Job
 from ..api_clients.models import Model
 from .media.stopping import in_thread
-from .media.video_remux import compare, restore_sound
+from .media.video_remux import compare, restore_audio
 from .media.video_source import SourceFile, Video, as_file
 from .media.video_write import write_video
 from .options import RunOptions
-from .progress import Board, ended
+from .progress import NodeProgress, ended
 from .report import Entry, as_json
 from .runtime import Runtime
 
@@ -39,7 +39,7 @@ class Frames:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class VideoTask:
     """What a video node was given.
 
     Attributes:
@@ -74,55 +74,55 @@ class Upscaled:
     words: str
 
 
-async def upscale_clip(clip: Clip, runtime: Runtime, board: Board) -> Upscaled:
+async def upscale_video(task: VideoTask, runtime: Runtime, progress: NodeProgress) -> Upscaled:
     """Send a clip to an upscaler.
 
     Args:
-        clip: the clip and what to do.
+        task: the clip and what to do.
         runtime: runs the job.
-        board: is told of the job.
+        progress: is told of the job.
 
     Raises:
         RemoteUpscaleError: it could not be done.
     """
     began = time.monotonic()
-    clip.model.effective(clip.parameters)  # refuses what is wrong before any work is done
-    source = await in_thread(_source, clip)
+    task.model.effective(task.parameters)  # refuses what is wrong before any work is done
+    source = await in_thread(_source, task)
     try:
         job = Job(
-            model=clip.model,
-            parameters=clip.parameters,
+            model=task.model,
+            parameters=task.parameters,
             source=source.path,
-            destination=clip.folder / "result.mp4",
-            reuse=clip.options.reuse,
-            order_unanswered=clip.options.order_unanswered,
-            time_limit=clip.options.time_limit,
-            allowance=Allowance.of(clip.options.max_cost),
+            destination=task.folder / "result.mp4",
+            reuse=task.options.reuse,
+            order_unanswered=task.options.order_unanswered,
+            time_limit=task.options.time_limit,
+            allowance=Allowance.of(task.options.max_cost),
         )
-        outcome = await runtime.run(clip.options.account, job, board.listener(0))
+        outcome = await runtime.run(task.options.account, job, progress.listener(0))
         path, notes = await in_thread(_finish, outcome.path, source.path)
     finally:
-        board.done(0)
+        progress.done(0)
         if source.temporary:
             source.path.unlink(missing_ok=True)
     own = (source.note,) if source.note else ()
-    entries = [Entry(outcome, notes=(*clip.notes, *clip.options.unmet(clip.model), *own, *notes))]
+    entries = [Entry(outcome, notes=(*task.notes, *task.options.unmet(task.model), *own, *notes))]
     seconds = time.monotonic() - began
-    return Upscaled(path, as_json(clip.model, entries, seconds), ended(entries, seconds))
+    return Upscaled(path, as_json(task.model, entries, seconds), ended(entries, seconds))
 
 
-def _source(clip: Clip) -> SourceFile:
-    if not isinstance(clip.video, Frames):
-        return as_file(clip.video, clip.folder, clip.model.limits)
-    path = clip.folder / "frames.mp4"
-    write_video(clip.video.images, clip.video.rate, path, audio=clip.video.audio)
+def _source(task: VideoTask) -> SourceFile:
+    if not isinstance(task.video, Frames):
+        return as_file(task.video, task.folder, task.model.limits)
+    path = task.folder / "frames.mp4"
+    write_video(task.video.images, task.video.rate, path, audio=task.video.audio)
     return SourceFile(path, temporary=True, note="The frames were encoded as a clip (H.264, crf 16).")
 
 
 def _finish(result: Path, source: Path) -> tuple[Path, list[str]]:
     """The result with the source's sound, and what else differs."""
     whole = result.with_name(f"{result.stem}-with-sound.mp4")
-    restored = restore_sound(result, source, whole)
+    restored = restore_audio(result, source, whole)
     if restored.done:
         result.unlink()
         result = whole

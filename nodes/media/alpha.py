@@ -47,8 +47,8 @@ def split_alpha(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]
         return image, None
     alpha = image[..., 3].contiguous()
     colours = image[..., :3].to("cpu", torch.float32, copy=True).contiguous()
-    for picture, one in zip(colours.numpy(), alpha.to("cpu", torch.float32).numpy(), strict=True):
-        _fill(picture, one >= _VISIBLE)
+    for one, opacity in zip(colours.numpy(), alpha.to("cpu", torch.float32).numpy(), strict=True):
+        _fill(one, opacity >= _VISIBLE)
     return colours, alpha
 
 

@@ -24,7 +24,7 @@ from .alpha import with_channels
 from .png import isal
 from .png_read import read_layout, read_rows
 from .profiles import apply_transform, is_srgb, profile_transform, read_profile, to_srgb
-from .quantize import Bytes, Pixels, new_floats, to_float, touched_floats
+from .quantize import Bytes, Pixels, new_floats, prefaulted_floats, to_float
 
 _HINT = "Fetch it again; if it stays so, the provider made it wrong."
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -33,7 +33,7 @@ _READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
 _GRAY = 0
 
 
-def decode_picture(source: bytes | Path, *, alpha: bool, max_pixels: int) -> torch.Tensor:
+def decode_image(source: bytes | Path, *, alpha: bool, max_pixels: int) -> torch.Tensor:
     """A PNG, JPEG or WebP as ComfyUI holds pictures. Blocking; other threads go on meanwhile.
 
     It is turned upright as EXIF says, and converted to sRGB where an ICC profile says that it is something
@@ -79,7 +79,7 @@ def _decode(data: bytes, path: Path, *, alpha: bool, max_pixels: int) -> torch.T
         # The codecs work in one thread; meanwhile another has the system provide the memory.
         with ThreadPoolExecutor(1) as beside:
             size = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
-            memory = beside.submit(touched_floats, *size, channels)
+            memory = beside.submit(prefaulted_floats, *size, channels)
             pixels = _pixels(data, source, header, profile, alpha=alpha)
     except InvalidInput as error:
         raise BadResponse(error.message, hint=_HINT) from None

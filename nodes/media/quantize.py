@@ -75,7 +75,7 @@ def new_floats(*shape: int) -> torch.Tensor:
     return torch.from_numpy(np.empty(shape, np.float32))
 
 
-def touched_floats(*shape: int) -> torch.Tensor:
+def prefaulted_floats(*shape: int) -> torch.Tensor:
     """The same, with most of its pages there already: the system provides one when it is first touched.
 
     The last quarter is left to be touched later: codecs hold their bytes twice, which is half of the floats.

@@ -17,7 +17,7 @@ import torch
 from ...api_clients.errors import InvalidInput
 from ...api_clients.models import Limits
 from .parallel import available_threads, in_order
-from .png import STRIP, check_picture, encode_png
+from .png import STRIP, check_image, encode_png
 from .quantize import Bytes, to_uint8
 
 Format = Literal["png", "webp", "jpeg"]
@@ -105,7 +105,7 @@ def _attempts(
     image: torch.Tensor, formats: tuple[str, ...], threads: int | None
 ) -> Iterator[tuple[bytes, Format, str]]:
     """Files of falling quality, made one by one: data, format, name for people."""
-    height, width, channels = check_picture(image)
+    height, width, channels = check_image(image)
     longest = max(height, width)
     if "png" in formats:
         yield encode_png(image, threads=threads), "png", _NAMES["png"]

@@ -20,8 +20,8 @@ from av.video.stream import VideoStream
 from ...api_clients.files.open_video import DAMAGED, Clip, exact
 from .timeline import Timeline, opened, read_timeline
 
-_MP4_PICTURE = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
-_MP4_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"})
+_MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
+_MP4_AUDIO = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"})
 """What players take in MP4; libav would write more."""
 _LARGEST_CLOCK = (1 << 31) - 1
 _SAME_LENGTH = Fraction(1, 20)
@@ -39,7 +39,7 @@ class Restored:
     note: str = ""
 
 
-def restore_sound(result: Path, source: Path, destination: Path) -> Restored:
+def restore_audio(result: Path, source: Path, destination: Path) -> Restored:
     """Copy a result with its source's sound into an MP4 file, if it has none of its own. Blocking.
 
     Neither is encoded anew: every packet stays as it is.
@@ -53,15 +53,15 @@ def restore_sound(result: Path, source: Path, destination: Path) -> Restored:
         InvalidInput: one of the files is no clip, or damaged.
     """
     with opened(result) as (_, made), opened(source) as (_, given):
-        sound = _sound(given.container)
-        if sound is None or made.container.streams.audio:
+        audio = _audio_stream(given.container)
+        if audio is None or made.container.streams.audio:
             return Restored(done=False)
-        if sound.codec_context.name not in _MP4_SOUND:
+        if audio.codec_context.name not in _MP4_AUDIO:
             return Restored(
                 done=False,
-                note=f"The sound ({sound.codec_context.name}) does not fit into MP4; it is left out.",
+                note=f"The sound ({audio.codec_context.name}) does not fit into MP4; it is left out.",
             )
-        if made.video.codec_context.name not in _MP4_PICTURE:
+        if made.video.codec_context.name not in _MP4_VIDEO:
             return Restored(
                 done=False,
                 note=f"The result ({made.video.codec_context.name}) does not fit into MP4; it has no sound.",
@@ -70,7 +70,7 @@ def restore_sound(result: Path, source: Path, destination: Path) -> Restored:
         _write(
             destination,
             (made.video, _packets(made.container, made.video), Fraction(0)),
-            (sound, _packets(given.container, sound), shift),
+            (audio, _packets(given.container, audio), shift),
         )
     return Restored(done=True, note="The source's sound was put back.")
 
@@ -102,16 +102,16 @@ def copy_range(source: Path, destination: Path, timeline: Timeline, first: int, 
     if decoding is None:
         return False
     with opened(source) as (_, clip), opened(source) as (_, other):
-        shift = -begin * timeline.clock
-        pictures = _within(_packets(clip.container, clip.video), begin, end, decoding)
-        tracks: list[_Track] = [(clip.video, pictures, shift)]
-        sound = _sound(other.container)
-        if sound is not None:
-            tick = exact(sound.time_base) or Fraction(1)
-            last = None if end is None else math.ceil(end * timeline.clock / tick)
-            start = int(begin * timeline.clock / tick) if first else None
-            packets = _overlapping(_packets(other.container, sound), start, last)
-            tracks.append((sound, packets, shift))
+        shift = -begin * timeline.time_base
+        frames = _within(_packets(clip.container, clip.video), begin, end, decoding)
+        tracks: list[_Track] = [(clip.video, frames, shift)]
+        audio = _audio_stream(other.container)
+        if audio is not None:
+            tick = exact(audio.time_base) or Fraction(1)
+            last = None if end is None else math.ceil(end * timeline.time_base / tick)
+            start = int(begin * timeline.time_base / tick) if first else None
+            packets = _overlapping(_packets(other.container, audio), start, last)
+            tracks.append((audio, packets, shift))
         _write(destination, *tracks)
     copied = read_timeline(destination)
     if copied.frames != stop - first:
@@ -132,17 +132,17 @@ def compare(source: Path, result: Path) -> tuple[str, ...]:
         differences.append(f"The result has {made.frames} frames, the source {given.frames}.")
     if given.rate != made.rate:
         differences.append(f"The result has {made.rate} frames a second, the source {given.rate}.")
-    lengths = [len(timeline.shown) / timeline.rate for timeline in (given, made)]
+    lengths = [len(timeline.frame_index) / timeline.rate for timeline in (given, made)]
     if abs(lengths[0] - lengths[1]) > 1 / given.rate:
         differences.append(
             f"The result takes {float(lengths[1]):.3f} seconds, the source {float(lengths[0]):.3f}."
         )
-    return (*differences, *_compare_sound(source, result))
+    return (*differences, *_compare_audio(source, result))
 
 
-def _compare_sound(source: Path, result: Path) -> Iterator[str]:
+def _compare_audio(source: Path, result: Path) -> Iterator[str]:
     with opened(source) as (_, given), opened(result) as (_, made):
-        before, after = _sound(given.container), _sound(made.container)
+        before, after = _audio_stream(given.container), _audio_stream(made.container)
         if before is None or after is None:
             if before is not None:
                 yield "The source has sound, the result has none."
@@ -166,7 +166,7 @@ def _length(stream: AudioStream) -> Fraction | None:
     return stream.duration * tick if stream.duration and tick else None
 
 
-def _sound(container: InputContainer) -> AudioStream | None:
+def _audio_stream(container: InputContainer) -> AudioStream | None:
     # The wrapper has no context for a codec that it has no decoder for, whatever its type hints say.
     known = [
         stream
@@ -185,9 +185,9 @@ def _packets(container: InputContainer, stream: VideoStream | AudioStream) -> It
 
 
 def _fits(clip: Clip) -> bool:
-    sound = _sound(clip.container)
-    return clip.video.codec_context.name in _MP4_PICTURE and (
-        sound is None or sound.codec_context.name in _MP4_SOUND
+    audio = _audio_stream(clip.container)
+    return clip.video.codec_context.name in _MP4_VIDEO and (
+        audio is None or audio.codec_context.name in _MP4_AUDIO
     )
 
 
@@ -196,7 +196,7 @@ def _decoding_times(clip: Clip, begin: int, end: int | None) -> list[int] | None
 
     ``None`` if a frame of the range is stored behind one that comes after the range: it may need that one.
     """
-    shown: list[int] = []
+    stored: list[int] = []
     beyond = False
     for packet in _packets(clip.container, clip.video):
         if packet.pts is None:
@@ -206,9 +206,9 @@ def _decoding_times(clip: Clip, begin: int, end: int | None) -> list[int] | None
         elif packet.pts >= begin:
             if beyond:
                 return None
-            shown.append(packet.pts)
-    in_order = sorted(shown)
-    delay = max((first - second for first, second in zip(in_order, shown, strict=True)), default=0)
+            stored.append(packet.pts)
+    in_order = sorted(stored)
+    delay = max((first - second for first, second in zip(in_order, stored, strict=True)), default=0)
     return [time - delay for time in in_order]
 
 

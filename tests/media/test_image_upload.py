@@ -11,7 +11,7 @@ from PIL import Image
 from remote_upscale.api_clients.errors import BadResponse, InvalidInput
 from remote_upscale.api_clients.models import Limits
 from remote_upscale.nodes.media.batches import stack_results
-from remote_upscale.nodes.media.decode import decode_picture
+from remote_upscale.nodes.media.decode import decode_image
 from remote_upscale.nodes.media.parallel import in_order
 from remote_upscale.nodes.media.upload import JPEG_QUALITIES, Encoded, encode_batch, encode_for_upload
 
@@ -36,7 +36,7 @@ def size_of(kind: str) -> int:
 
 
 def lossless(encoded: Encoded, image: torch.Tensor) -> bool:
-    back = decode_picture(encoded.data, alpha=image.shape[2] == 4, max_pixels=1 << 22)
+    back = decode_image(encoded.data, alpha=image.shape[2] == 4, max_pixels=1 << 22)
     return bool(torch.equal(back, (image * 255).round() / 255))
 
 
@@ -61,7 +61,7 @@ def test_lossless_webp_is_next(channels: int) -> None:
     png = len(encode_for_upload(image, Limits(formats=ALL)).data)
     encoded = encode_for_upload(image, Limits(formats=ALL, max_bytes=png - 1))
     assert (encoded.format, encoded.suffix) == ("webp", ".webp")
-    back = decode_picture(encoded.data, alpha=channels == 4, max_pixels=1 << 22)
+    back = decode_image(encoded.data, alpha=channels == 4, max_pixels=1 << 22)
     wanted = (image * 255).round() / 255
     visible = wanted[..., -1:] > 0 if channels == 4 else torch.tensor(True)
     assert torch.equal(back[..., 3:], wanted[..., 3:])

@@ -15,7 +15,7 @@ import torch
 from remote_upscale.api_clients.errors import InvalidInput
 from remote_upscale.api_clients.models import Limits
 from remote_upscale.nodes.media.video_read import read_frames
-from remote_upscale.nodes.media.video_remux import compare, restore_sound
+from remote_upscale.nodes.media.video_remux import compare, restore_audio
 from remote_upscale.nodes.media.video_source import as_file
 from remote_upscale.nodes.media.video_write import write_video
 
@@ -217,7 +217,7 @@ def test_pictures_that_cannot_be_encoded_leave_nothing_behind(tmp_path: Path) ->
 @pytest.mark.parametrize("source", ["long.mp4", "long.mkv", "plain.mp4"])
 def test_sound_is_put_back_packet_by_packet(clips: Path, tmp_path: Path, source: str) -> None:
     result, whole = clips / "silent.mp4", tmp_path / "whole.mp4"
-    assert restore_sound(result, clips / source, whole).done
+    assert restore_audio(result, clips / source, whole).done
     assert packets(whole, "video") == packets(result, "video")
     assert packets(whole, "audio") == packets(clips / source, "audio")
     assert times(whole, "video") == times(result, "video")
@@ -233,7 +233,7 @@ def test_sound_is_put_back_packet_by_packet(clips: Path, tmp_path: Path, source:
 
 
 def test_sound_that_does_not_fit_is_said(clips: Path, tmp_path: Path) -> None:
-    restored = restore_sound(clips / "silent.mp4", clips / "pcm.mkv", tmp_path / "whole.mp4")
+    restored = restore_audio(clips / "silent.mp4", clips / "pcm.mkv", tmp_path / "whole.mp4")
     assert not restored.done
     assert "pcm" in restored.note
     assert not list(tmp_path.iterdir())
@@ -241,7 +241,7 @@ def test_sound_that_does_not_fit_is_said(clips: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("result", "source"), [("plain.mp4", "long.mp4"), ("silent.mp4", "silent.mp4")])
 def test_there_is_nothing_to_put_back(clips: Path, tmp_path: Path, result: str, source: str) -> None:
-    restored = restore_sound(clips / result, clips / source, tmp_path / "whole.mp4")
+    restored = restore_audio(clips / result, clips / source, tmp_path / "whole.mp4")
     assert (restored.done, restored.note) == (False, "")
     assert not list(tmp_path.iterdir())
 
@@ -272,7 +272,7 @@ def test_damaged_files_end_in_our_error(clips: Path, tmp_path: Path) -> None:
     bad.write_bytes((clips / "plain.mp4").read_bytes()[:300])
     for call in (
         lambda: compare(clips / "plain.mp4", bad),
-        lambda: restore_sound(bad, clips / "plain.mp4", tmp_path / "whole.mp4"),
+        lambda: restore_audio(bad, clips / "plain.mp4", tmp_path / "whole.mp4"),
         lambda: as_file(OfFile(str(bad), 0.1), tmp_path, LIMITS),
     ):
         with pytest.raises(InvalidInput):

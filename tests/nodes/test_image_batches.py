@@ -18,7 +18,7 @@ from remote_upscale.api_clients.errors import (
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.nodes.image import Batch, upscale_images
 from remote_upscale.nodes.options import OnFailure, RunOptions
-from remote_upscale.nodes.progress import Board
+from remote_upscale.nodes.progress import NodeProgress
 from remote_upscale.nodes.runtime import Runtime
 
 SEEDVR2 = find_model("fal/seedvr2-image")
@@ -45,9 +45,9 @@ def upscale(runtime, tmp_path):
             options=options or RunOptions(),
             folder=folder,
         )
-        board = Board(max(1, len(images)))
-        made = await upscale_images(batch, runtime, board)
-        assert board.fraction == 1
+        progress = NodeProgress(max(1, len(images)))
+        made = await upscale_images(batch, runtime, progress)
+        assert progress.fraction == 1
         assert is_empty(folder)
         return made.images, json.loads(made.report), made.words
 
