@@ -15,7 +15,6 @@ from ..api_clients.models import Model
 from . import host
 from .image import Batch, upscale_images
 from .media.rates import exact_rate
-from .media.stopping import in_thread
 from .media.video_frames import Range, frames_of
 from .media.video_read import Frames as ReadFrames
 from .media.video_write import write_video
@@ -70,7 +69,9 @@ async def upscaled_video(
 async def read_frames(video: Any, part: Mapping[str, Any], node_id: str) -> ReadFrames:
     """The frames of a VIDEO, or a part of them: ``part`` has the fields of ``Range``."""
     with host.working_folder() as folder:
-        return await host.run_interruptible(in_thread(frames_of, video, Range(**part), folder), node_id)
+        return await host.run_interruptible(
+            folder.in_thread(frames_of, video, Range(**part), folder.path), node_id
+        )
 
 
 @host.strip_traceback
@@ -79,7 +80,7 @@ async def encoded_video(
 ) -> Path:
     """Frames as a clip; its file."""
     with host.working_folder(keep=True) as folder:
-        path = folder / "frames.mp4"
-        work = in_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
+        path = folder.path / "frames.mp4"
+        work = folder.in_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
         await host.run_interruptible(work, node_id)
     return path

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -24,6 +23,8 @@ from ..api_clients.files.atomic_write import cannot_write
 from ..api_clients.settings import Settings
 from .progress import NodeProgress
 from .runtime import Runtime
+from .shutdown import at_shutdown
+from .working_folder import WorkingFolder
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
@@ -39,8 +40,10 @@ _BAR = 1000
 
 @cache
 def runtime() -> Runtime:
-    """The one that all nodes of this process share."""
-    return Runtime(_settings)
+    """The one that all nodes of this process share; closed when the process is to end."""
+    shared = Runtime(_settings)
+    at_shutdown(shared.close)
+    return shared
 
 
 def _settings(account: str) -> Settings:
@@ -51,27 +54,26 @@ def _settings(account: str) -> Settings:
 
 
 @contextmanager
-def working_folder(*, keep: bool = False) -> Generator[Path]:
-    """A new folder among ComfyUI's temporary files, which it deletes when it starts.
+def working_folder(*, keep: bool = False) -> Generator[WorkingFolder]:
+    """A new folder among ComfyUI's temporary files, which it deletes when it starts and when it ends.
+
+    It goes when this node and its jobs have let go of it, which after an interrupt may be later.
 
     Args:
-        keep: leave it there, for results that are files.
+        keep: leave it there if all went well, for results that are files.
     """
     import folder_paths
 
     parent = Path(folder_paths.get_temp_directory()) / _FOLDER
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent))
+        folder = WorkingFolder(Path(tempfile.mkdtemp(dir=parent)))
     except OSError as error:
         raise cannot_write(parent / "a folder", error) from None
-    try:
+    with folder.hold():
         yield folder
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
+        if keep:
+            folder.keep()
 
 
 def strip_traceback(
@@ -139,7 +141,10 @@ def _part(node_id: str, run: object, show: Callable[[str], None], note: str) -> 
 async def _show_bar(node_id: str, value: int) -> None:
     from comfy_api.latest import ComfyAPI
 
-    await ComfyAPI().execution.set_progress(value, _BAR, node_id=node_id)
+    try:
+        await ComfyAPI().execution.set_progress(value, _BAR, node_id=node_id)
+    except Exception:  # noqa: BLE001 (what cannot be shown must not end a job that is paid for)
+        _log.exception("The progress of node %s cannot be shown.", node_id)
 
 
 def show_text(node_id: str, text: str) -> None:
@@ -148,14 +153,21 @@ def show_text(node_id: str, text: str) -> None:
 
 
 def node_text_sender(node_id: str) -> Callable[[str], None]:
-    """Shows words on a node to the client whose prompt is being run now, also when it has ended since."""
+    """Shows words on a node to the client whose prompt is being run now, also when it has ended since.
+
+    What is given never raises: what cannot be shown must not end a job that is paid for.
+    """
     from server import PromptServer
 
     server = PromptServer.instance
     client = server.client_id
 
     def show(text: str) -> None:
-        if client is not None:
+        if client is None:
+            return
+        try:
             server.send_progress_text(text, node_id, client)
+        except Exception:  # noqa: BLE001 (as above)
+            _log.exception("Node %s cannot show: %s", node_id, text)
 
     return show

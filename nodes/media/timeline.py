@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -68,12 +68,11 @@ class Timeline:
         return Fraction(0) if self.times is None else int(self.times[0]) * self.time_base
 
 
-@contextmanager
-def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, Clip], None, None]:
-    """Open a clip: its format and the clip.
+def format_of_video(path: Path) -> str:
+    """The format of a clip's container, one of ``CLIPS``, by its first bytes.
 
     Raises:
-        InvalidInput: it is missing, no clip, or damaged, whether that is seen now or while it is in use.
+        InvalidInput: it is missing, or no clip.
     """
     with open_input(path) as file:
         source = Source(path, file, "clip")
@@ -82,12 +81,33 @@ def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, Clip], None,
         kind = format_of(source)
     if kind not in CLIPS:
         raise InvalidInput(f"{path} is a picture ({kind}), not a clip.", hint="Give the path of a clip.")
+    return kind
+
+
+@contextmanager
+def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, Clip], None, None]:
+    """Open a clip: its format and the clip.
+
+    Raises:
+        InvalidInput: it is missing, no clip, or damaged, whether that is seen now or while it is in use.
+    """
+    kind = format_of_video(path)
+    with damage_of(path), open_clip(path, kind, max_pixels=MAX_FRAME_PIXELS) as clip:
+        if threads != 1:
+            clip.video.codec_context.thread_count = threads
+            clip.video.codec_context.thread_type = "AUTO"
+        yield kind, clip
+
+
+@contextmanager
+def damage_of(path: Path) -> Generator[None]:
+    """What libav raises in the block is due to that file.
+
+    Raises:
+        InvalidInput: it is damaged.
+    """
     try:
-        with open_clip(path, kind, max_pixels=MAX_FRAME_PIXELS) as clip:
-            if threads != 1:
-                clip.video.codec_context.thread_count = threads
-                clip.video.codec_context.thread_type = "AUTO"
-            yield kind, clip
+        yield
     except DAMAGED as error:
         raise InvalidInput(f"{path} is damaged: {clean(error)}.", hint="Save it again.") from None
 
@@ -104,28 +124,58 @@ def read_timeline(path: Path) -> Timeline:
 
 def timeline_of(kind: str, clip: Clip, path: Path) -> Timeline:
     """As ``read_timeline``, of a clip that is just opened; opening takes far longer than this."""
-    stamps: list[int | None] = []
-    keys: set[int] = set()
-    stored = last = 0
-    latest = -(1 << 63)
+    reader = TimelineReader(kind, clip, path)
     for packet in clip.container.demux(clip.video):
+        reader.add(packet)
+    return reader.timeline()
+
+
+class TimelineReader:
+    """Notes when each frame is shown, from packets that somebody else reads.
+
+    Args:
+        kind: the container's format.
+        clip: open.
+        path: of the clip.
+    """
+
+    def __init__(self, kind: str, clip: Clip, path: Path) -> None:
+        self._kind, self._clip, self._path = kind, clip, path
+        self._stamps: list[int | None] = []
+        self._keys: set[int] = set()
+        self._stored = self._last = 0
+        self._latest = -(1 << 63)
+
+    def add(self, packet: av.Packet[Any]) -> None:
+        """Take in the next packet of the frames, in the order they are stored."""
         if not packet.size:
-            continue
-        stored += 1
+            return
+        self._stored += 1
         if packet.is_discard:
-            continue
-        stamps.append(packet.pts)
-        if packet.pts is not None and packet.pts >= latest:
-            latest, last = packet.pts, packet.duration or 0
-        if packet.is_keyframe and packet.pts is not None:
-            keys.add(packet.pts)
-    if not stamps:
-        raise InvalidInput(f"There is not one frame in {path}.", hint="Save it again.")
-    if clip.video.frames > stored and kind in {"mp4", "mov"}:
-        raise InvalidInput(
-            f"{path} is cut off: {stored} of {clip.video.frames} frames are in it.", hint="Get it again."
-        )
-    return _timeline(kind, clip, stamps, frozenset(keys), last)
+            return
+        self._stamps.append(packet.pts)
+        if packet.pts is None:
+            return
+        if packet.pts >= self._latest:
+            self._latest, self._last = packet.pts, packet.duration or 0
+        if packet.is_keyframe:
+            self._keys.add(packet.pts)
+
+    def timeline(self) -> Timeline:
+        """The timeline, once all packets were added.
+
+        Raises:
+            InvalidInput: there are no frames, some are missing, or their times make no sense.
+        """
+        if not self._stamps:
+            raise InvalidInput(f"There is not one frame in {self._path}.", hint="Save it again.")
+        announced = self._clip.video.frames
+        if announced > self._stored and self._kind in {"mp4", "mov"}:
+            raise InvalidInput(
+                f"{self._path} is cut off: {self._stored} of {announced} frames are in it.",
+                hint="Get it again.",
+            )
+        return _timeline(self._kind, self._clip, self._stamps, frozenset(self._keys), self._last)
 
 
 def _timeline(kind: str, clip: Clip, stamps: list[int | None], keys: frozenset[int], last: int) -> Timeline:

@@ -20,7 +20,7 @@ from ...api_clients.errors import InvalidInput
 from ...api_clients.files.sniff import SUFFIXES
 from ...api_clients.models import Limits
 from .audio import check_audio, read_audio
-from .timeline import Timeline, opened, read_timeline
+from .timeline import Timeline, format_of_video, opened, read_timeline
 from .video_read import Decoder, images_of
 from .video_remux import copy_range
 from .video_write import write_frames, write_video
@@ -82,9 +82,7 @@ def as_file(video: Video, folder: Path, limits: Limits) -> SourceFile:
         if made.path != held:
             held.unlink()
             return made
-        with opened(held) as (kind, _):
-            pass
-        return SourceFile(held.rename(held.with_suffix(SUFFIXES[kind])), temporary=True)
+        return SourceFile(held.rename(held.with_suffix(SUFFIXES[format_of_video(held)])), temporary=True)
 
 
 @contextmanager
@@ -130,9 +128,7 @@ def _of_images(video: Video, folder: Path) -> SourceFile:
 
 def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFile:
     start, length = video.get_active_trim_window()
-    with opened(path) as (kind, _):
-        pass
-    if not start and not length and kind in limits.formats:
+    if not start and not length and format_of_video(path) in limits.formats:
         return SourceFile(path, temporary=False)
     timeline = read_timeline(path)
     first, stop = window(timeline, Fraction(start), Fraction(length))

@@ -103,6 +103,21 @@ def test_alpha_is_that_of_pillow(name: str) -> None:
     np.testing.assert_array_equal(decoded(FILES[name], alpha=True), exactly(reference))
 
 
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("alpha", [False, True])
+def test_it_is_decoded_into_the_memory_at_hand(name: str, alpha: bool) -> None:
+    batch = torch.full((3, *COLOURS.shape[:2], 4 if alpha else 3), 7.0)
+
+    def row(height: int, width: int) -> torch.Tensor:
+        assert (height, width) == COLOURS.shape[:2]
+        return batch[1]
+
+    image = decode_image(FILES[name], alpha=alpha, max_pixels=LIMIT, allocate=row)
+    assert image.data_ptr() == batch[1].data_ptr()
+    assert torch.equal(batch[1], decode_image(FILES[name], alpha=alpha, max_pixels=LIMIT))
+    assert bool((batch[::2] == 7).all())
+
+
 def test_a_path_is_as_good_as_bytes(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(FILES["png rgba"])
