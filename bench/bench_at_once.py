@@ -52,7 +52,7 @@ async def seconds_for(settings: Settings, model: Model, pictures: list[Path]) ->
         )
         for picture in pictures
     ]
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         began = time.perf_counter()
         await asyncio.gather(*map(engine.run, jobs))
         return time.perf_counter() - began

@@ -88,7 +88,7 @@ async def test_cell(stage, row, patient, sandbox, photo, tmp_path):
 
 
 async def check_first_run(settings, sandbox, job, row):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         if row.kind is None:
             await engine.run(job)
             check_delivered(sandbox, job)
@@ -99,7 +99,7 @@ async def check_first_run(settings, sandbox, job, row):
         if row.kind is not None:
             assert not job.destination.parent.exists() or list(job.destination.parent.iterdir()) == []
         check_charges(sandbox, engine, row.charged)
-        entries = engine.ledger.jobs()
+        entries = engine.ledger.sync.jobs()
     assert submits(sandbox, job) == row.submits
     assert [entry.state for entry in entries] == ([row.state] if row.state else [])
     if row.state == "submitted":
@@ -108,9 +108,9 @@ async def check_first_run(settings, sandbox, job, row):
 
 async def check_resume(settings, sandbox, job, row):
     """`resume`, from what the first run left behind."""
-    async with Engine(settings) as engine:
-        await engine.look_up()
-        [entry] = engine.ledger.resumable(sandbox=False)
+    async with Engine.open(settings) as engine:
+        await engine.reconcile()
+        [entry] = engine.ledger.sync.resumable(sandbox=False)
         if row.later is Later.FETCHED:
             await engine.resume(entry)
             check_delivered(sandbox, job)
@@ -124,23 +124,23 @@ async def check_resume(settings, sandbox, job, row):
 async def check_second_run(settings, sandbox, job, row):
     """A plain run, from what the first run left behind."""
     ordered = row.later in (Later.ORDERED, Later.GONE)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         if row.later not in LEFT_BEHIND:
-            await engine.look_up()
-            assert engine.ledger.resumable(sandbox=False) == []
+            await engine.reconcile()
+            assert engine.ledger.sync.resumable(sandbox=False) == []
         if row.later in (Later.UNKNOWN, Later.STUCK):
             await fails(engine.run(job), row.kind)
         else:
             assert (await engine.run(job)).reused is not ordered
             check_delivered(sandbox, job)
-            assert engine.ledger.resumable(sandbox=False) == []
+            assert engine.ledger.sync.resumable(sandbox=False) == []
         check_charges(sandbox, engine, row.charged + ordered)
     assert submits(sandbox, job) == row.submits + ordered
 
 
 async def interrupt(engine, job):
     run = asyncio.create_task(engine.run(job))
-    while [entry.state for entry in engine.ledger.jobs()] != ["submitted"]:  # noqa: ASYNC110 (nothing tells)
+    while [entry.state for entry in engine.ledger.sync.jobs()] != ["submitted"]:  # noqa: ASYNC110 (nothing tells)
         await asyncio.sleep(0.01)
     run.cancel()
     with suppress(asyncio.CancelledError):
@@ -175,7 +175,7 @@ def check_delivered(sandbox, job):
 def check_charges(sandbox, engine, charged):
     """No more is charged than should be, and all that is counts as spending."""
     assert sum(job.charged for job in sandbox.jobs) == charged
-    assert sum(entry.may_cost for entry in engine.ledger.jobs()) >= charged
+    assert sum(entry.may_cost for entry in engine.ledger.sync.jobs()) >= charged
 
 
 @pytest.mark.parametrize("check", BALANCE.values(), ids=BALANCE)

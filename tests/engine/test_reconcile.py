@@ -18,7 +18,7 @@ def job(photo, tmp_path):
 
 
 async def rows(engine):
-    return await asyncio.to_thread(engine.ledger.jobs)
+    return await asyncio.to_thread(engine.ledger.sync.jobs)
 
 
 async def left_unknown(engine, sandbox, job, *, taken=True):
@@ -32,7 +32,7 @@ async def left_unknown(engine, sandbox, job, *, taken=True):
 
 async def test_a_lost_reply_is_made_good_at_once(settings, sandbox, job):
     sandbox.faults.add("submit", faulty.lost_reply(), times=1)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         outcome = await engine.run(job)
         [row] = await rows(engine)
     assert outcome.path.exists()
@@ -42,7 +42,7 @@ async def test_a_lost_reply_is_made_good_at_once(settings, sandbox, job):
 
 
 async def test_running_again_finds_it_later(settings, sandbox, job):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await left_unknown(engine, sandbox, job)
         outcome = await engine.run(job)
         assert outcome.reused
@@ -51,27 +51,27 @@ async def test_running_again_finds_it_later(settings, sandbox, job):
 
 
 async def test_resuming_finds_it_later(settings, sandbox, job):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await left_unknown(engine, sandbox, job)
-        assert await engine.look_up() == []
-        [row] = await asyncio.to_thread(engine.ledger.resumable, sandbox=False)
+        assert await engine.reconcile() == []
+        [row] = await asyncio.to_thread(engine.ledger.sync.resumable, sandbox=False)
         assert (await engine.resume(row)).path.exists()
     assert len(sandbox.jobs) == 1
 
 
 @pytest.mark.parametrize("trouble", [faulty.error(401), faulty.error(403), faulty.garbage("html")])
 async def test_where_the_history_cannot_be_had_it_stays_unknown(hasty, sandbox, job, trouble):
-    async with Engine(hasty) as engine:
+    async with Engine.open(hasty) as engine:
         await left_unknown(engine, sandbox, job)
         sandbox.faults.add("find", trouble, times=None)
         with pytest.raises(RemoteUpscaleError, match="never answered"):
             await engine.run(job)
-        assert [row.state for row in await engine.look_up()] == ["submission_unknown"]
+        assert [row.state for row in await engine.reconcile()] == ["submission_unknown"]
     assert len(sandbox.jobs) == 1
 
 
 async def test_what_never_arrived_stays_unknown(settings, sandbox, job):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await left_unknown(engine, sandbox, job, taken=False)
         with pytest.raises(RemoteUpscaleError, match="never answered"):
             await engine.run(job)
@@ -83,22 +83,22 @@ async def test_other_pictures_other_parameters_and_known_jobs_are_not_taken_for_
 ):
     other = tmp_path / "other.png"
     draw((48, 48)).save(other)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await engine.run(job)  # the same picture with the same parameters, and known
         await engine.run(replace(job, source=other))
         await engine.run(replace(job, parameters={"seed": 8}))
         await left_unknown(engine, sandbox, replace(job, reuse=False), taken=False)
-        assert len(await engine.look_up()) == 1
+        assert len(await engine.reconcile()) == 1
     assert len(sandbox.jobs) == 3
 
 
 async def test_two_that_look_alike_get_an_id_each(settings, sandbox, job):
     again = replace(job, reuse=False)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await left_unknown(engine, sandbox, again)
         await left_unknown(engine, sandbox, again)
         await left_unknown(engine, sandbox, again, taken=False)
-        assert len(await engine.look_up()) == 1
+        assert len(await engine.reconcile()) == 1
         found = {row.request_id for row in await rows(engine)} - {None}
     assert found == {job.request_id for job in sandbox.jobs}
     assert len(found) == 2
@@ -106,17 +106,17 @@ async def test_two_that_look_alike_get_an_id_each(settings, sandbox, job):
 
 async def test_a_long_history_is_read_page_by_page(settings, sandbox, job, monkeypatch):
     monkeypatch.setattr("remote_upscale.api_clients.providers.fal_history._PAGE_SIZE", 1)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await left_unknown(engine, sandbox, job)
         for seed in range(3):
             await engine.run(replace(job, parameters={"seed": seed}))
-        assert await engine.look_up() == []
+        assert await engine.reconcile() == []
 
 
 async def test_where_nobody_can_be_asked_nobody_is(settings, sandbox, job):
     sandbox.faults.add("submit", faulty.lost_reply(), times=1)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         with pytest.raises(RemoteUpscaleError, match="nothing tells whether"):
             await engine.run(replace(job, model=CRYSTAL, parameters={}))
-        assert len(await engine.look_up()) == 1
+        assert len(await engine.reconcile()) == 1
     assert not any("by-endpoint" in request.path for request in sandbox.requests)
