@@ -78,9 +78,17 @@ def new_partial(folder: Path, name: str) -> Path:
     """
     name = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME])  # names need not be UTF-8
     _remove_left_behind(folder, f".{name}.")
-    partial = folder / f".{name}.{secrets.token_hex(8)}.part"
-    _hold(partial, os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    return partial
+    tries = 3 if _LOCKS else 0
+    while True:
+        partial = folder / f".{name}.{secrets.token_hex(8)}.part"
+        handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        if tries and _hold(partial, handle):
+            return partial
+        os.close(handle)
+        if not tries:  # there are no locks here
+            return partial
+        tries -= 1
+        discard(partial)
 
 
 def check_place(destination: Path) -> None:
@@ -211,12 +219,17 @@ def _let_go(partial: Path) -> None:
         os.close(handle)
 
 
-def _hold(partial: Path, handle: int) -> None:
-    """Show other processes that this one is at the file."""
-    if _LOCKS and lock(handle, shared=False):
+def _hold(partial: Path, handle: int) -> bool:
+    """Show other processes that this one is at the file, unless one has just taken it for left behind."""
+    if not lock(handle, shared=False):
+        return False
+    try:
+        held = os.path.samestat(os.fstat(handle), partial.stat())
+    except FileNotFoundError:
+        held = False
+    if held:
         _held[partial] = handle
-    else:
-        os.close(handle)
+    return held
 
 
 def _remove_left_behind(folder: Path, start: str) -> None:
@@ -227,20 +240,19 @@ def _remove_left_behind(folder: Path, start: str) -> None:
         ]
     for path in found:
         with suppress(OSError):
-            if _is_left_behind(Path(path)):
-                Path(path).unlink()
+            _remove_if_left_behind(Path(path))
 
 
-def _is_left_behind(partial: Path) -> bool:
+def _remove_if_left_behind(partial: Path) -> None:
     if partial.stat().st_mtime < time.time() - _DEAD_AFTER:
-        return True
-    if not _LOCKS or partial in _held:
-        return False
-    handle = os.open(partial, os.O_RDWR)
-    try:
-        return lock(handle, shared=False)
-    finally:
-        os.close(handle)
+        partial.unlink()
+    elif _LOCKS and partial not in _held:
+        handle = os.open(partial, os.O_RDWR)
+        try:
+            if lock(handle, shared=False):  # and it is kept meanwhile, so that nobody begins to use the file
+                partial.unlink()
+        finally:
+            os.close(handle)
 
 
 def _check_replaceable(destination: Path) -> None:

@@ -283,3 +283,31 @@ def test_a_file_that_is_marked_as_unchangeable_is_found_beforehand(tmp_path: Pat
     finally:
         subprocess.run(["chattr", "-i", destination], check=True)
     assert names(tmp_path) == {"out.png"}
+
+
+CROWD = """
+import sys
+from pathlib import Path
+from remote_upscale.api_clients.files.atomic_write import create_partial, discard, move_into_place
+sys.stdin.readline()
+for number in range(150):
+    partial = create_partial(Path(sys.argv[1]))
+    partial.write_bytes(b"whole")
+    if number % 2:
+        move_into_place(partial, Path(sys.argv[1]), durable=False)
+    else:
+        assert partial.exists()
+        discard(partial)
+"""
+
+
+def test_processes_that_write_the_same_file_leave_each_other_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CROWD, str(tmp_path / "out.png")]
+    crowd = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in crowd:
+        assert process.stdin is not None
+        process.stdin.write(b"now\n")
+        process.stdin.flush()
+    for process in crowd:
+        assert not process.communicate()[1]
+    assert names(tmp_path) == {"out.png"}
