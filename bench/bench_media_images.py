@@ -28,8 +28,8 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from remote_upscale.api_clients.files.strip.png import chunks
-from remote_upscale.api_clients.files.strip.structure import Source
+from remote_upscale.api_clients.files.formats.png import chunks
+from remote_upscale.api_clients.files.formats.structure import Source
 from remote_upscale.nodes.media import png
 from remote_upscale.nodes.media.decode import decode_picture
 from remote_upscale.nodes.media.quantize import to_float, to_uint8

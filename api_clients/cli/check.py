@@ -21,7 +21,7 @@ from ..http import Http
 from ..ledger import Ledger, month_start
 from ..providers.base import Provider
 from ..registry import MODELS, PROVIDERS
-from ..results import Results
+from ..results import open_results
 from ..sandbox import Sandbox
 from ..settings import Settings
 from ..text import clean
@@ -108,7 +108,7 @@ def _ledger(settings: Settings) -> _Finding:
 
 async def _results(settings: Settings) -> _Finding:
     try:
-        results = Results(settings.results_url, settings.home / "results", settings.time)
+        results = open_results(settings)
         await results.check()
     except RemoteUpscaleError as error:
         return _Finding("results", ok=False, detail=error.message, hint=error.hint)

@@ -14,7 +14,7 @@ from ..engine.vault import Vault
 from ..errors import RemoteUpscaleError
 from ..ledger import JobRow, Ledger
 from ..registry import find_model
-from ..results import Results
+from ..results import open_results
 from ..settings import Settings
 from ..states import JobState
 from ..text import clean
@@ -100,7 +100,7 @@ def _prune(ledger: Ledger, settings: Settings, printer: Printer) -> None:
     before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
     removed = ledger.forget(before)
     ledger.stored.forget_contents(before)
-    results = Results(settings.results_url, settings.home / "results", settings.time)
+    results = open_results(settings)
     vault = Vault(results, ledger, settings.size.store_bytes)
     swept = asyncio.run(vault.sweep())
     document = {"jobs": removed, "results": swept.files, "bytes": swept.bytes}

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import InvalidInput, InvalidParameter
+from ..files.formats.structure import Source as Opened
 from ..files.sniff import SUFFIXES, format_of
 from ..files.spliced_file import open_input
-from ..files.strip.structure import Source as Opened
 from ..models import Model
 from ..parameters import Choice
 

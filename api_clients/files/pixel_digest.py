@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput
+from .formats import png, webp
+from .formats.structure import Source
 from .headers import Header, read_header, read_png_header
 from .spliced_file import SplicedFile
-from .strip import png, webp
-from .strip.structure import Source
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..errors import InvalidInput
-from .strip import matroska
-from .strip.structure import Source
+from .formats import matroska
+from .formats.structure import Source
 
-PICTURES = ("png", "jpeg", "webp")
-CLIPS = ("mp4", "mov", "webm", "matroska", "avi")
+IMAGE_FORMATS = ("png", "jpeg", "webp")
+VIDEO_FORMATS = ("mp4", "mov", "webm", "matroska", "avi")
 
 MEDIA_TYPES = {
     "png": "image/png",
@@ -60,7 +60,7 @@ _FIRST_BOXES = frozenset(b"ftyp moov mdat wide free skip".split())
 
 
 def format_of(source: Source) -> str:
-    """One of ``PICTURES`` or ``CLIPS``.
+    """One of ``IMAGE_FORMATS`` or ``VIDEO_FORMATS``.
 
     Raises:
         InvalidInput: it is something else; says what, where that can be told.

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.open_video import DAMAGED, Clip, exact, open_clip
+from ...api_clients.files.formats.structure import Source
+from ...api_clients.files.open_video import DAMAGED, OpenVideo, exact, open_video
 from ...api_clients.files.probe import MAX_FRAME_PIXELS
-from ...api_clients.files.sniff import CLIPS, format_of
+from ...api_clients.files.sniff import VIDEO_FORMATS, format_of
 from ...api_clients.files.spliced_file import open_input
-from ...api_clients.files.strip.structure import Source
 from ...api_clients.text import clean
 
 _STANDARD_RATES = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)) + tuple(
@@ -37,7 +37,7 @@ class Timeline:
     """The frames of a clip in the order they are shown.
 
     Attributes:
-        format: of the container, one of ``CLIPS``.
+        format: of the container, one of ``VIDEO_FORMATS``.
         clock: seconds of one tick.
         times: of each frame in ticks, ascending; ``None`` where the container does not say them.
         keys: those of ``times`` where decoding can start.
@@ -68,7 +68,7 @@ class Timeline:
 
 
 @contextmanager
-def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, Clip], None, None]:
+def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, OpenVideo], None, None]:
     """Open a clip: its format and the clip.
 
     Raises:
@@ -79,10 +79,10 @@ def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, Clip], None,
         if not source.size:
             raise InvalidInput(f"{path} is empty.", hint="Give the path of a clip.")
         kind = format_of(source)
-    if kind not in CLIPS:
+    if kind not in VIDEO_FORMATS:
         raise InvalidInput(f"{path} is a picture ({kind}), not a clip.", hint="Give the path of a clip.")
     try:
-        with open_clip(path, kind, max_pixels=MAX_FRAME_PIXELS) as clip:
+        with open_video(path, kind, max_pixels=MAX_FRAME_PIXELS) as clip:
             if threads != 1:
                 clip.video.codec_context.thread_count = threads
                 clip.video.codec_context.thread_type = "AUTO"
@@ -101,7 +101,7 @@ def read_timeline(path: Path) -> Timeline:
         return timeline_of(kind, clip, path)
 
 
-def timeline_of(kind: str, clip: Clip, path: Path) -> Timeline:
+def timeline_of(kind: str, clip: OpenVideo, path: Path) -> Timeline:
     """As ``read_timeline``, of a clip that is just opened; opening takes far longer than this."""
     stamps: list[int | None] = []
     keys: set[int] = set()
@@ -127,7 +127,9 @@ def timeline_of(kind: str, clip: Clip, path: Path) -> Timeline:
     return _timeline(kind, clip, stamps, frozenset(keys), last)
 
 
-def _timeline(kind: str, clip: Clip, stamps: list[int | None], keys: frozenset[int], last: int) -> Timeline:
+def _timeline(
+    kind: str, clip: OpenVideo, stamps: list[int | None], keys: frozenset[int], last: int
+) -> Timeline:
     video = clip.video
     sound = bool(clip.container.streams.audio)
     clock = exact(video.time_base) or Fraction(1, av.time_base)

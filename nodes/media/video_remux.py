@@ -17,7 +17,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from ...api_clients.files.open_video import DAMAGED, Clip, exact
+from ...api_clients.files.open_video import DAMAGED, OpenVideo, exact
 from .timeline import Timeline, opened, read_timeline
 
 _MP4_PICTURE = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
@@ -184,14 +184,14 @@ def _packets(container: InputContainer, stream: VideoStream | AudioStream) -> It
     return (packet for packet in container.demux(stream) if packet.size)
 
 
-def _fits(clip: Clip) -> bool:
+def _fits(clip: OpenVideo) -> bool:
     sound = _sound(clip.container)
     return clip.video.codec_context.name in _MP4_PICTURE and (
         sound is None or sound.codec_context.name in _MP4_SOUND
     )
 
 
-def _decoding_times(clip: Clip, begin: int, end: int | None) -> list[int] | None:
+def _decoding_times(clip: OpenVideo, begin: int, end: int | None) -> list[int] | None:
     """When each packet of a range is to be decoded, in the order they are stored; Matroska does not say it.
 
     ``None`` if a frame of the range is stored behind one that comes after the range: it may need that one.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..spliced_file import SplicedFile
-from .orientation import minimal_exif, read_orientation
+from .exif import minimal_exif, read_orientation
 from .structure import Plan, Source
 
 _KEPT = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ICCP"})
@@ -79,7 +79,7 @@ def strip(source: Source) -> SplicedFile:
         _emit(source, plan, chunk, frames, turned=bool(exif))
     if exif:
         plan.put(exif)
-    return plan.segments()
+    return plan.spliced_file()
 
 
 def _emit(

@@ -125,7 +125,7 @@ class Plan:
         if count % len(_ZEROS):
             self._add(_ZEROS[: count % len(_ZEROS)])
 
-    def segments(self) -> SplicedFile:
+    def spliced_file(self) -> SplicedFile:
         """The virtual file."""
         return SplicedFile(self._source.path, tuple(self._parts), self._source.version)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ...errors import InvalidInput
-from ..spliced_file import SplicedFile, open_input
-from . import avi, jpeg, matroska, mp4, png, webp
-from .structure import Source
+from ..errors import InvalidInput
+from .formats import avi, jpeg, matroska, mp4, png, webp
+from .formats.structure import Source
+from .spliced_file import SplicedFile, open_input
 
 _STRIPPERS: dict[str, Callable[[Source], SplicedFile]] = {
     "png": png.strip,

@@ -87,7 +87,7 @@ def strip(source: Source) -> SplicedFile:
         if element.id == _SEGMENT:
             plan.keep(element.start, element.content)
             _segment(source, plan, element.content, source.size if element.stop is None else element.stop)
-            return plan.segments()
+            return plan.spliced_file()
         _blank(source, plan, element)
     raise source.broken("there is no clip in it")
 

@@ -65,7 +65,7 @@ def strip(source: Source) -> SplicedFile:
         start = stop + length % 2
         if stop < source.size:
             plan.zeros(start - stop)
-    return plan.segments()
+    return plan.spliced_file()
 
 
 def _level(source: Source, plan: Plan, start: int, stop: int, container: bytes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..spliced_file import SplicedFile
-from .orientation import minimal_exif, read_orientation
+from .exif import minimal_exif, read_orientation
 from .structure import Plan, Source
 
 _SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
@@ -72,7 +72,7 @@ def strip(source: Source) -> SplicedFile:
             turned = _turn(source, marker, plan)
         elif marker.code not in _DROPPED:
             raise source.broken(f"it has the unknown segment {marker.code:02X}")
-    return plan.segments()
+    return plan.spliced_file()
 
 
 def _is_kept(source: Source, marker: Marker) -> bool:

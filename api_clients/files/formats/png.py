@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..spliced_file import SplicedFile
-from .orientation import minimal_exif, read_orientation
+from .exif import minimal_exif, read_orientation
 from .structure import Plan, Source
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -73,7 +73,7 @@ def strip(source: Source) -> SplicedFile:
                 turned = True
         elif chunk.name[:1].isupper():
             raise source.broken(f"it needs the unknown chunk {chunk.name.decode()}")
-    return plan.segments()
+    return plan.spliced_file()
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

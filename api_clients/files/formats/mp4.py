@@ -62,7 +62,7 @@ def strip(source: Source) -> SplicedFile:
     stripper.level(0, source.size, b"file")
     if not stripper.has_movie:
         raise source.broken("it has no index of its content (a recording that was not finished?)")
-    return plan.segments()
+    return plan.spliced_file()
 
 
 class _Stripper:
