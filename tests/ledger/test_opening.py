@@ -86,8 +86,8 @@ def test_a_ledger_of_the_first_release_is_brought_up_to_date(path):
     ledger = Ledger(path)
     (row,) = ledger.resumable(sandbox=False)
     assert (row.request_id, str(row.cost), row.parameters) == ("r-1", "0.01", {"seed": 7})
-    ledger.completed(row.id, path="/out/a.png", sha256="c" * 64, bytes=1, width=1, height=1)
-    assert ledger.look(row.id).state is JobState.COMPLETED
+    ledger.mark_completed(row.id, path="/out/a.png", sha256="c" * 64, bytes=1, width=1, height=1)
+    assert ledger.get(row.id).state is JobState.COMPLETED
     ledger.close()
     Ledger(path).close()
 
@@ -160,7 +160,7 @@ def test_a_damaged_row_is_told(path, ledger):
 
 def test_a_locked_ledger_is_told(path, ledger):
     job = prepare(ledger)
-    send(ledger, job)
+    ledger.mark_submitting(job, link="f" * 64)
     database = sqlite3.connect(path)
     database.execute("BEGIN IMMEDIATE")
     assert "locked" in refuse(path, patience=0.05)
@@ -170,14 +170,14 @@ def test_a_locked_ledger_is_told(path, ledger):
 def test_an_id_that_cannot_be_recorded_is_not_lost(path):
     ledger = Ledger(path, patience=0.05)
     job = prepare(ledger)
-    send(ledger, job)
+    ledger.mark_submitting(job, link="f" * 64)
     database = sqlite3.connect(path)
     database.execute("BEGIN IMMEDIATE")
     with pytest.raises(InvalidParameter) as caught:
-        ledger.submitted(job, HANDLE)
+        ledger.mark_submitted(job, HANDLE)
     assert "r-1" in str(caught.value)
     database.close()
-    ledger.submitted(job, HANDLE)
+    ledger.mark_submitted(job, HANDLE)
     ledger.close()
 
 

@@ -22,7 +22,7 @@ prepare("prepared")
 ledger.submitting(prepare("submitting"), link="d", most=100)
 job = prepare("submitted")
 ledger.submitting(job, link="d", most=100)
-ledger.submitted(job, Handle("fal", "m", "r-9", "https://queue.fal.run/r-9/status"))
+ledger.mark_submitted(job, Handle("fal", "m", "r-9", "https://queue.fal.run/r-9/status"))
 print("ready", flush=True)
 sys.stdin.readline()
 os._exit(9)
@@ -61,7 +61,7 @@ def test_jobs_of_a_living_process_are_left_to_it_and_those_of_a_dead_one_are_tol
 
 def test_only_one_of_two_processes_gets_a_job_to_resume(place, ledger):
     job = submitted(ledger)
-    ledger.interrupted(job, TimedOut("Too slow."))
+    ledger.release(job, TimedOut("Too slow."))
     other = Ledger(place)
     assert other.claim(job)
     assert not ledger.claim(job)
@@ -70,7 +70,7 @@ def test_only_one_of_two_processes_gets_a_job_to_resume(place, ledger):
     until = time.monotonic() + 10
     while not ledger.claim(job):  # a server takes a moment to notice that a session has ended
         assert time.monotonic() < until
-    ledger.completed(job, **RESULT)
+    ledger.mark_completed(job, **RESULT)
 
 
 def test_a_job_that_does_not_exist_cannot_be_claimed(ledger):
@@ -100,11 +100,11 @@ def test_a_job_that_is_over_cannot_be_claimed(ledger):
 
 
 def test_a_job_that_this_process_does_not_drive_any_more_can_be_dropped(ledger):
-    rows = {state: ledger.look(bring_to(ledger, state)) for state in ("prepared", "submitting", "submitted")}
+    rows = {state: ledger.get(bring_to(ledger, state)) for state in ("prepared", "submitting", "submitted")}
     assert all(ledger.is_mine(row) for row in rows.values())
     for row in rows.values():
         ledger.drop(row)
-    states = {state: ledger.look(row.id).state for state, row in rows.items()}
+    states = {state: ledger.get(row.id).state for state, row in rows.items()}
     assert states == {"prepared": "cancelled", "submitting": "submission_unknown", "submitted": "submitted"}
     assert all(row.owner is None for row in ledger.jobs())
 
@@ -115,7 +115,7 @@ def test_places_of_a_process_that_has_ended_become_free(place, ledger):
         assert not ledger.submitting(job, link="l", most=2)
         other.communicate("die\n")
     ledger.submitting(job, link="l", most=2)
-    assert ledger.submitting(job, link="l", most=2) or ledger.look(job).state is JobState.SUBMITTING
+    assert ledger.submitting(job, link="l", most=2) or ledger.get(job).state is JobState.SUBMITTING
 
 
 LOOK = """
