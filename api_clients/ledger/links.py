@@ -66,7 +66,7 @@ def _without_tokens(link: str) -> str:
 
 def _is_token(segment: str) -> bool:
     """Whether a segment of a path looks like what nobody should be able to guess."""
-    joined = re.sub(r"[-_]", "", segment)
+    joined = re.sub(r"[-_+/=]", "", segment)
     return any(_is_random(run) for run in _RUN.findall(segment)) or (
         any(len(run) >= _LONG and _switches(run) * _DENSE >= len(run) for run in _RUN.findall(joined))
     )

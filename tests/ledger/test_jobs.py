@@ -91,15 +91,6 @@ def test_a_failure_that_may_be_charged_counts_even_without_an_id(ledger):
     assert ledger.spent(month_start()) == only(ledger).cost
 
 
-def test_no_link_is_kept_with_its_signature(ledger):
-    link = "https://user:SECRET@cdn.test/in/photo.png?X-Amz-Signature=SECRET#SECRET"
-    prepare(ledger, source=link, parameters={"webhook": link, "seed": 7})
-    row = only(ledger)
-    assert row.source == "https://cdn.test/in/photo.png"
-    assert row.parameters == {"webhook": "https://cdn.test/in/photo.png", "seed": 7}
-    assert "SECRET" not in repr(row)
-
-
 @pytest.mark.parametrize("name", ["a\udcff.png", '"a".png', "фото.png", "C:\\a\\b.png", "a\nb"])
 def test_any_file_name_comes_back_as_it_was(ledger, name):
     job = submitted(ledger, source=name, destination=f"/out/{name}")
@@ -156,8 +147,9 @@ def test_what_can_be_resumed(ledger):
     assert all(row.resumable for row in rows)
     assert [row.id for row in ledger.resumable(sandbox=True)] == [rehearsal]
     assert rows[1].error_kind == "timeout"
-    ledger.mark_completed(given_up, **RESULT)
-    ledger.mark_completed(undelivered, **RESULT)
+    for job in (given_up, undelivered):
+        step(ledger, job, "claim")
+        ledger.mark_completed(job, **RESULT)
     assert [row.id for row in ledger.resumable(sandbox=False)] == [waiting, interrupted]
 
 
