@@ -80,7 +80,7 @@ def _export(ledger: Ledger, arguments: argparse.Namespace, printer: Printer) -> 
         if row.may_cost and not row.sandbox:
             cost = "" if row.cost is None else f"{row.cost:f}"
             made = row.created.strftime("%Y-%m-%dT%H:%M:%SZ")
-            output = row.result_path or row.destination
+            output = row.result_path or row.destination or ""
             cells = (made, row.model, row.state.value, cost, row.request_id or "", row.source, output, row.id)
             printer.line(_csv_line(cells))
 
@@ -98,7 +98,7 @@ def _harmless(cell: str) -> str:
 
 def _prune(ledger: Ledger, settings: Settings, printer: Printer) -> None:
     before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
-    removed = ledger.forget(before)
+    removed = ledger.purge(before)
     ledger.stored.forget_contents(before)
     results = open_results(settings)
     vault = Vault(results, ledger, settings.size.store_bytes)
@@ -121,7 +121,7 @@ def _table(rows: list[JobRow]) -> list[str]:
     lines = [("MADE", "STATE", "MODEL", "REQUEST ID", "COST", "INPUT → OUTPUT")]
     for row in rows:
         state = f"{row.state} (sandbox)" if row.sandbox else row.state.value
-        way = f"{clean(row.source)} → {clean(row.result_path or row.destination)}"
+        way = f"{clean(row.source)} → {clean(row.result_path or row.destination or '-')}"
         made = row.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         lines.append((made, state, row.model, row.request_id or "-", in_words(_cost(row)), way))
     return table(lines)
