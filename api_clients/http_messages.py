@@ -96,11 +96,12 @@ class Reply:
         text = self.headers.get("retry-after", "").strip()
         if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text):
             return float(text)
-        until, now = _http_date(text), _http_date(self.headers.get("date", ""))
+        until, now = read_date(text), read_date(self.headers.get("date", ""))
         return max(0.0, (until - now).total_seconds()) if until and now else None
 
 
-def _http_date(text: str) -> datetime | None:
+def read_date(text: str) -> datetime | None:
+    """A date as HTTP writes it, in UTC; ``None`` for anything else."""
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):
