@@ -17,7 +17,7 @@ from ..engine.channel import Channel, require_key
 from ..errors import BadResponse, RemoteUpscaleError
 from ..files.spliced_file import SplicedFile
 from ..hosting import Hosting, require_hosting
-from ..http import Http
+from ..http import Http, PartialFile
 from ..ledger import Ledger, month_start
 from ..providers.base import Provider
 from ..registry import MODELS, PROVIDERS
@@ -148,8 +148,10 @@ async def _there_and_back(folder: Path, hosting: Hosting, http: Http) -> None:
     hosted = await hosting.host(
         segments, name_suffix=".png", media_type="image/png", digest=segments.sha256(), valid_for=300
     )
-    await http.download(hosted.url, back, max_bytes=segments.size)
-    if back.read_bytes() != sent.read_bytes():
+    with PartialFile.open(back) as partial:
+        await http.download(hosted.url, partial, max_bytes=segments.size)
+        same = partial.sha256() == segments.sha256()
+    if not same:
         raise BadResponse(
             "What was uploaded came back changed.", hint="Choose another REMOTE_UPSCALE_HOSTING."
         )

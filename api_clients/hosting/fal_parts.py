@@ -8,7 +8,7 @@ from typing import cast
 from urllib.parse import quote
 
 from ..http.client import Http
-from ..http.retry import retrying
+from ..http.retry import RetryBudget
 from ..http_messages import Reply, Request
 from ..settings import Settings
 from ..urls import origin
@@ -73,7 +73,7 @@ class PartsUpload:
         return access_url
 
     async def _create(self, about: dict[str, str]) -> Reply:
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
             with attempt:
                 token = await self._tokens.get()
                 url = f"{token.base_url}/files/upload/multipart"
@@ -96,7 +96,7 @@ class PartsUpload:
             self._report(min(len(self._etags) * PART, self._upload.source.size), self._upload.source.size)
 
     async def _send(self, url: str, offset: int) -> str:
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
             with attempt:
                 token = await self._tokens.get()
                 reply = await self._http.upload(
@@ -116,7 +116,7 @@ class PartsUpload:
     async def _complete(self, place: str) -> None:
         parts = [{"partNumber": number, "etag": etag} for number, etag in sorted(self._etags.items())]
         request = Request.post_json(f"{place}/complete", {"parts": parts})
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
             with attempt:
                 token = await self._tokens.get()
                 check(await self._http.call(request, root=place, auth=token.header))

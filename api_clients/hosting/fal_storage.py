@@ -8,7 +8,7 @@ import time
 from ..errors import AuthenticationFailed, BadResponse, Meaning, ProviderUnavailable, TimedOut
 from ..http.client import Http
 from ..http.guard import check_link
-from ..http.retry import retrying
+from ..http.retry import RetryBudget
 from ..http_messages import Reply, Request
 from ..providers.fal import Fal
 from ..settings import Settings
@@ -75,7 +75,7 @@ class FalStorage:
         if upload.source.size > LARGE:
             parts = PartsUpload(upload, self._tokens, self._settings, self._http, report=report)
             return await parts.run(about)
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
             with attempt:
                 token = await self._tokens.get()
                 reply = await self._http.upload(
@@ -97,7 +97,7 @@ class FalStorage:
         )
         upload_url, file_url = text(named, "upload_url"), text(named, "file_url")
         headers = {"Content-Type": upload.media_type}
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
             with attempt:
                 check(
                     await self._http.upload(
@@ -118,7 +118,7 @@ class FalStorage:
             )
         auth = Fal(self._settings.roots).authorise(key.reveal())
         request = Request.post_json(f"{root}{path}", document, {"Accept": "application/json", **headers})
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
             with attempt:
                 return check(await self._http.call(request, root=root, auth=auth))
         raise AssertionError("a retried block ends by returning or raising")
