@@ -86,7 +86,7 @@ def with_format(model: Model, given: Mapping[str, object], target: str) -> dict[
     """
     wanted = _FORMATS.get(Path(target).suffix.lower())
     formats = next((p for p in model.parameters if p.name == "output_format" and isinstance(p, Choice)), None)
-    current = model.output_format(model.effective(given))
+    current = model.output_format(model.check(given).values)
     if wanted is None or formats is None or wanted == current:
         return dict(given)
     if given.get("output_format") is not None:

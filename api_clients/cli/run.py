@@ -51,7 +51,7 @@ def _read(arguments: argparse.Namespace, sources: list[Source]) -> _Order:
     folder = is_folder(arguments.output, len(sources))
     if not folder:
         parameters = with_format(model, parameters, arguments.output)
-    suffix = SUFFIXES[model.output_format(model.effective(parameters))]
+    suffix = SUFFIXES[model.output_format(model.check(parameters).values)]
     outputs = name_outputs(sources, arguments.output, suffix)
     settings = Settings.load()
     jobs = [
@@ -81,7 +81,7 @@ def _parameters(model: Model, words: Sequence[str]) -> dict[str, object]:
         if name in given:
             raise InvalidParameter(f"{name} is given twice.", hint="Give it once.")
         given[name] = model.parameter(name).parse(value)
-    model.effective(given)
+    model.check(given)
     return given
 
 

@@ -26,7 +26,7 @@ def test_every_image_model_runs_with_the_widgets_of_a_new_node(comfyui, charged,
     )
     ended = comfyui.run(prompt)
     assert ended.status == "success", ended.error
-    expected = model.sizing.expect(model.effective({}), (48, 32))
+    expected = model.sizing.expect(model.check({}).values, (48, 32))
     with Image.open(comfyui.output(ended, "save")) as image:
         assert (image.size, image.mode) == ((expected.width, expected.height), "RGB")
     report = text_of(ended, "report")
