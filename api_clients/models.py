@@ -105,7 +105,7 @@ class Model:
         """Check parameters, and fill in what is not set.
 
         A parameter of a mode other than the chosen one is left out with a note where the mode is given in so
-        many words, as in the pages' own examples. Without the mode it is an error, as it would have no effect.
+        many words, as in the pages' own examples. Without the mode it is an error: it would have no effect.
 
         Args:
             given: what the user set; a value of ``None`` counts as not set.

@@ -18,7 +18,7 @@ PROVIDERS: Mapping[str, type[Provider]] = MappingProxyType(
     {provider.name: provider for provider in (Pixazo, Apixo, Fal)}
 )
 ROOTS: Mapping[str, Root] = MappingProxyType(
-    {name: root for provider in PROVIDERS.values() for name, root in provider.roots.items()}
+    {root.name: root for provider in PROVIDERS.values() for root in provider.roots}
 )
 MODELS: Mapping[str, Model] = MappingProxyType(
     {model.id: model for provider in PROVIDERS.values() for model in provider.models}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView
+from collections.abc import ItemsView, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,10 +12,12 @@ class Root:
     """A provider's declaration of one of its addresses.
 
     Attributes:
+        name: which no root of any provider shares.
         variable: the environment variable that sets another one.
         default: the provider's own address, without a trailing slash.
     """
 
+    name: str
     variable: str
     default: str
 
@@ -27,6 +29,7 @@ class Roots:
     """
 
     __slots__ = ("_urls",)
+    _urls: Mapping[str, str]
 
     def __init__(self, **urls: str) -> None:
         object.__setattr__(self, "_urls", MappingProxyType(urls))

@@ -241,13 +241,9 @@ def _hide_urls(env: Mapping[str, str]) -> None:
 
 
 def _roots(env: Mapping[str, str], providers: tuple[type[Provider], ...]) -> Roots:
-    declared = {name: root for provider in providers for name, root in provider.roots.items()}
+    declared = [root for provider in providers for root in provider.roots]
     return Roots(
-        **{
-            name: _root(root.variable, env[root.variable])
-            for name, root in declared.items()
-            if env.get(root.variable)
-        }
+        **{root.name: _root(root.variable, env[root.variable]) for root in declared if env.get(root.variable)}
     )
 
 
@@ -285,9 +281,7 @@ def _hosting(way: str) -> str:
     return way
 
 
-def _with_file(
-    settings: Settings, table: dict[str, Any], providers: tuple[type[Provider], ...]
-) -> Settings:
+def _with_file(settings: Settings, table: dict[str, Any], providers: tuple[type[Provider], ...]) -> Settings:
     """Apply the contents of ``settings.toml``."""
     budget, unpriced = read_budget(table.pop("budget", {}))
     settings = replace(

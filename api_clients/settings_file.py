@@ -109,7 +109,9 @@ def read_options(provider: str, declared: tuple[Parameter, ...], table: object) 
     values = _table(provider, table)
     for name in values:
         if name not in options:
-            raise InvalidParameter(f"{_HERE}: {name} is not one of {', '.join(options)}, which [{provider}] has.")
+            raise InvalidParameter(
+                f"{_HERE}: {name} is not one of {', '.join(options)}, which [{provider}] has."
+            )
     try:
         return {name: options[name].check(value) for name, value in values.items()}
     except InvalidParameter as error:

@@ -119,7 +119,7 @@ class FalStorage:
             )
         if root is None:
             raise HostingFailed(
-                "The key is for the gateway at REMOTE_UPSCALE_FAL_QUEUE_URL, so it is not sent to fal's storage.",
+                "The key is for the gateway at REMOTE_UPSCALE_FAL_QUEUE_URL; fal's storage does not get it.",
                 hint="Set REMOTE_UPSCALE_FAL_REST_URL, too, or host the input in an object store.",
             )
         auth = self._fal.authorise(key.reveal())

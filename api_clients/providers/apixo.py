@@ -103,7 +103,7 @@ class Apixo(Provider):
     name = "apixo"
     title = "APIXO"
     key_variable = "APIXO_API_KEY"
-    roots = {"apixo": Root("REMOTE_UPSCALE_APIXO_URL", "https://api.apixo.ai/api/v1")}
+    roots = (Root("apixo", "REMOTE_UPSCALE_APIXO_URL", "https://api.apixo.ai/api/v1"),)
     models = (IMAGE_UPSCALER,)
     top_up = "https://apixo.ai"
 

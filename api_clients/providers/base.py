@@ -115,7 +115,7 @@ class Provider(ABC):
         name: as in model ids, and in ``credentials.toml``.
         title: for people.
         key_variable: the environment variable of its key.
-        roots: its addresses by names that no other provider uses. Jobs are sent to the first.
+        roots: its addresses. Jobs are sent to the first.
         models: what it offers.
         options: what ``settings.toml`` may say in a table with the provider's name.
         top_up: where to add money, for hints.
@@ -129,7 +129,7 @@ class Provider(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     key_variable: ClassVar[str]
-    roots: ClassVar[Mapping[str, Root]]
+    roots: ClassVar[tuple[Root, ...]]
     models: ClassVar[tuple[Model, ...]]
     options: ClassVar[tuple[Parameter, ...]] = ()
     top_up: ClassVar[str]
@@ -142,11 +142,15 @@ class Provider(ABC):
     @property
     def root(self) -> str:
         """Where jobs are sent: the only place the key is sent to, but for what ``find`` asks."""
-        return self.root_of(next(iter(self.roots)))
+        return self.root_of(self.roots[0].name)
 
     def root_of(self, name: str) -> str:
         """The address of a declared root: the one that was set, else the provider's own."""
-        return self.given.get(name) or self.roots[name].default
+        return self.given.get(name) or self.own(name)
+
+    def own(self, name: str) -> str:
+        """The provider's own address for a declared root, whatever was set."""
+        return next(root.default for root in self.roots if root.name == name)
 
     @abstractmethod
     def authorise(self, key: str) -> Mapping[str, str]:
@@ -228,7 +232,7 @@ class Provider(ABC):
         )
 
     def notes(self, handle: Handle, reply: Reply) -> tuple[str, ...]:
-        """What the user should know of a job beyond its state, in sentences, from a status or result reply."""
+        """What a status or result reply tells of a job beyond its state, in sentences for the user."""
         return ()
 
     def document(self, model: Model, values: Mapping[str, Value], media_url: str) -> dict[str, object]:
@@ -261,11 +265,11 @@ class Provider(ABC):
 
     @property
     def history_root(self) -> str | None:
-        """Where ``find`` asks, with the key; ``None`` where that may not be asked. Filled in together with it."""
+        """Where ``find`` asks, with the key; ``None`` where it may not. To be filled in together with it."""
         return self.root
 
     def find(self, model: Model, since: datetime, until: datetime, page: str | None = None) -> Request | None:
-        """The request for the jobs that were submitted in a time, where the provider lists them and may be asked."""
+        """The request for the jobs that were submitted in a time, where there is a list that may be asked."""
         return None
 
     def read_found(

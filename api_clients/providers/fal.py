@@ -53,12 +53,12 @@ class Fal(Provider):
     name = "fal"
     title = "fal"
     key_variable = "FAL_KEY"
-    roots = {
-        "fal_queue": Root("REMOTE_UPSCALE_FAL_QUEUE_URL", "https://queue.fal.run"),
-        "fal_rest": Root("REMOTE_UPSCALE_FAL_REST_URL", "https://rest.fal.ai"),
-        "fal_cdn": Root("REMOTE_UPSCALE_FAL_CDN_URL", "https://v3.fal.media"),
-        "fal_api": Root("REMOTE_UPSCALE_FAL_API_URL", "https://api.fal.ai/v1"),
-    }
+    roots = (
+        Root("fal_queue", "REMOTE_UPSCALE_FAL_QUEUE_URL", "https://queue.fal.run"),
+        Root("fal_rest", "REMOTE_UPSCALE_FAL_REST_URL", "https://rest.fal.ai"),
+        Root("fal_cdn", "REMOTE_UPSCALE_FAL_CDN_URL", "https://v3.fal.media"),
+        Root("fal_api", "REMOTE_UPSCALE_FAL_API_URL", "https://api.fal.ai/v1"),
+    )
     models = fal_models.MODELS
     options = (
         Flag(
@@ -86,7 +86,7 @@ class Fal(Provider):
         With a gateway as the queue's root the key is the gateway's: it goes to fal's own addresses only
         where they were set, too.
         """
-        own = origin(self.root) == origin(self.roots["fal_queue"].default)
+        own = origin(self.root) == origin(self.own("fal_queue"))
         return self.root_of(name) if own else self.given.get(name)
 
     def authorise(self, key: str) -> Mapping[str, str]:
@@ -108,7 +108,7 @@ class Fal(Provider):
         """``{"detail": [{"loc", "msg", "type"}…]}`` of a model, or ``{"detail": "…", "error_type": "…"}``.
 
         The queue leaves out ``error_type`` for keys, balances and what it does not know; such a sentence is
-        its own unless it is a bare reason phrase, as web frameworks answer for an address that they do not have.
+        its own unless it is a bare reason phrase, as web frameworks answer for addresses they do not have.
         """
         body = reply.object_or_empty()
         detail = body.get("detail")
@@ -176,7 +176,9 @@ class Fal(Provider):
         ]
         ours = _app_of_link(handle.status_url)
         other = next((app for app in named if app and "/" in app and app != ours), None)
-        return (f"fal served this by a fallback, {clean(other, 100)}, at the price of that.",) if other else ()
+        return (
+            (f"fal served this by a fallback, {clean(other, 100)}, at the price of that.",) if other else ()
+        )
 
     @property
     def history_root(self) -> str | None:
@@ -184,7 +186,7 @@ class Fal(Provider):
 
     def find(self, model: Model, since: datetime, until: datetime, page: str | None = None) -> Request | None:
         root = self.history_root
-        return root and fal_history.request(root, model, since, until, page)
+        return fal_history.request(root, model, since, until, page) if root else None
 
     def read_found(
         self, model: Model, reply: Reply, values: Mapping[str, Value], is_input: Callable[[str], bool]

@@ -43,7 +43,7 @@ class Pixazo(Provider):
     name = "pixazo"
     title = "Pixazo"
     key_variable = "PIXAZO_API_KEY"
-    roots = {"pixazo": Root("REMOTE_UPSCALE_PIXAZO_URL", "https://gateway.pixazo.ai")}
+    roots = (Root("pixazo", "REMOTE_UPSCALE_PIXAZO_URL", "https://gateway.pixazo.ai"),)
     models = pixazo_models.MODELS
     top_up = "https://www.pixazo.ai"
 
@@ -60,10 +60,10 @@ class Pixazo(Provider):
         return Handle(self.name, model.id, request_id, status_url)
 
     def is_provider_reply(self, reply: Reply) -> bool:
-        """``{"error", "message"}`` as under "Queue System Errors", or the gateway's ``{"statusCode", "message"}``.
+        """``{"error", "message"}`` as under "Queue System Errors", or ``{"statusCode", "message"}``.
 
-        The latter only for what the gateway in front decides: its "resource not found" is about an address of
-        its own, not about a job.
+        The latter is that of the gateway in front, and only for what that one decides: what it does not find
+        is an address of its own, not a job.
         """
         body = reply.object_or_empty()
         if reply.status not in _LISTED or as_text(body.get("message")) is None:

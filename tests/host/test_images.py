@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+import faults as faulty
 import pytest
 from comfyui_graphs import CRYSTAL, SEEDVR2, draw
 from comfyui_server import nodes, text_of
 from PIL import Image
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.models import Media
 from remote_upscale.api_clients.registry import MODELS
 

@@ -120,7 +120,7 @@ def test_a_provider_declares_its_key_its_roots_and_its_options(tmp_path):
     class Invented(Fal):
         name = "invented"
         key_variable = "INVENTED_KEY"
-        roots = {"invented": Root("REMOTE_UPSCALE_INVENTED_URL", "https://invented.example")}
+        roots = (Root("invented", "REMOTE_UPSCALE_INVENTED_URL", "https://invented.example"),)
 
     (tmp_path / "settings.toml").write_text("[invented]\nallow_fallbacks = true\n")
     env = {"INVENTED_KEY": "i-1", "REMOTE_UPSCALE_INVENTED_URL": "https://gateway.example/i"}
@@ -179,7 +179,8 @@ def test_every_secret_that_is_read_is_hidden(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(redaction, "hide_environment", seen.append)
     credentials = tmp_path / "credentials.toml"
-    credentials.write_text('[studio]\nfal = "studio-key"\n[default]\npixazo = "default-key"\napixo = "sandbox"\n')
+    accounts = '[studio]\nfal = "studio-key"\n[default]\npixazo = "default-key"\napixo = "sandbox"\n'
+    credentials.write_text(accounts)
     credentials.chmod(0o600)
     env = {
         "FAL_KEY": " environment-key ",
@@ -197,5 +198,7 @@ def test_roots_are_immutable_and_know_what_was_set():
         roots.pixazo = "https://b.example"
     with pytest.raises(AttributeError, match="apixo was not set"):
         roots.apixo  # noqa: B018
-    assert roots.but(apixo="https://c.example") == Roots(pixazo="https://a.example", apixo="https://c.example")
+    assert roots.but(apixo="https://c.example") == Roots(
+        pixazo="https://a.example", apixo="https://c.example"
+    )
     assert (roots.get("apixo"), roots.all()) == (None, ("https://a.example",))

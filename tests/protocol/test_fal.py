@@ -324,7 +324,11 @@ SERVED = {
     "a header names another endpoint": ({}, {"x-fal-endpoint-id": "fal-ai/other-upscaler/image"}, True),
     "a header names the endpoint": ({}, {"x-fal-endpoint-id": "fal-ai/seedvr/upscale/image"}, False),
     "a header that names none": ({}, {"x-fal-endpoint-version": "17"}, False),
-    "links that are none": ({"response_url": "https://[", "status_url": 7, "cancel_url": "/a/requests"}, {}, False),
+    "links that are none": (
+        {"response_url": "https://[", "status_url": 7, "cancel_url": "/a/requests"},
+        {},
+        False,
+    ),
 }
 
 
@@ -347,7 +351,10 @@ def test_a_key_for_a_gateway_is_not_taken_to_fals_own_addresses():
             fal_rest="https://gateway.example/rest",
         )
     )
-    assert (told.history_root, told.rest_root) == ("https://gateway.example/api", "https://gateway.example/rest")
+    assert (told.history_root, told.rest_root) == (
+        "https://gateway.example/api",
+        "https://gateway.example/rest",
+    )
     assert told.find(IMAGE, since, since).url.startswith("https://gateway.example/api/models/")
     own = Fal(Roots(fal_queue="https://queue.fal.run"))
     assert (own.history_root, own.rest_root) == ("https://api.fal.ai/v1", "https://rest.fal.ai")

@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.registry import PROVIDERS, ROOTS
-from remote_upscale.api_clients.sandbox import Sandbox
+from faulty_sandbox import FaultySandbox
+from remote_upscale.api_clients.registry import PROVIDERS, ROOTS, find_model
 
 from .aims import choose
 from .books import audit, left_over
@@ -46,7 +45,7 @@ class Lane:
         self,
         model: str,
         parameters: Mapping[str, str],
-        sandbox: Sandbox,
+        sandbox: FaultySandbox,
         folder: Path,
         report: Report,
         *,
@@ -63,7 +62,13 @@ class Lane:
         roots = {ROOTS[name].variable: url for name, url in sandbox.roots.items()}
         own = {"REMOTE_UPSCALE_HOME": str(self._home), "REMOTE_UPSCALE_HOSTING": "fal"}
         self._commands = Commands(
-            {**roots, **own, **dict.fromkeys((provider.key_variable for provider in PROVIDERS.values()), "key"), **environment}, self._folder
+            {
+                **roots,
+                **own,
+                **dict.fromkeys((provider.key_variable for provider in PROVIDERS.values()), "key"),
+                **environment,
+            },
+            self._folder,
         )
         self._rng = random.Random(f"{report.seed} {model}")
         self._resume_first = resume_first
