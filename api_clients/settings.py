@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -160,7 +160,6 @@ class Settings:
         """
         env = os.environ if environ is None else environ
         known = tuple(providers)
-        _hide_urls(env)
         redaction.hide_environment(env)
         named = env.get("REMOTE_UPSCALE_HOME")
         folder = Path(named).expanduser() if named else home or platformdirs.user_data_path(PRODUCT, False)
@@ -227,17 +226,6 @@ def _keys(
     else:
         keys = {**accounts.get(credentials.DEFAULT, {}), **named}
     return {name: Secret(key) for name, key in keys.items()}
-
-
-def _hide_urls(env: Mapping[str, str]) -> None:
-    """Passwords in the addresses of databases and stores are secrets, too."""
-    for variable in ("REMOTE_UPSCALE_LEDGER_URL", "REMOTE_UPSCALE_RESULTS_URL", "REMOTE_UPSCALE_BUCKET_URL"):
-        try:
-            password = urlsplit(env.get(variable, "")).password
-        except ValueError:
-            continue
-        for form in {password, unquote(password)} if password else ():
-            redaction.hide(form)
 
 
 def _roots(env: Mapping[str, str], providers: tuple[type[Provider], ...]) -> Roots:
