@@ -106,7 +106,7 @@ async def upscale_images(batch: Batch, runtime: Runtime, board: Board) -> Upscal
     """
     began = time.monotonic()
     _check(batch.images)
-    batch.model.effective(batch.parameters)  # refuses what is wrong before any work is done
+    batch.model.check(batch.parameters)  # refuses what is wrong before any work is done
     colours, alpha = await asyncio.to_thread(split_alpha, batch.images)
     tasks: list[asyncio.Task[tuple[torch.Tensor | None, Entry]]] = []
     try:

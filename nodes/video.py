@@ -86,7 +86,7 @@ async def upscale_clip(clip: Clip, runtime: Runtime, board: Board) -> Upscaled:
         RemoteUpscaleError: it could not be done.
     """
     began = time.monotonic()
-    clip.model.effective(clip.parameters)  # refuses what is wrong before any work is done
+    clip.model.check(clip.parameters)  # refuses what is wrong before any work is done
     source = await in_thread(_source, clip)
     try:
         job = Job(

@@ -6,7 +6,7 @@ from ..errors import AuthenticationFailed, Forbidden, HostingFailed, Insufficien
 from ..http_messages import Reply
 from ..json_values import as_text
 from ..providers.fal import Fal
-from ..settings import Roots
+from ..roots import Roots
 from .hosted import failed
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from ..http.client import Http
 from ..http.retry import RetryBudget
 from ..http_messages import Reply, Request
+from ..providers.fal import Fal
 from ..settings import Settings
 from ..urls import origin
 from .fal_errors import Refused, check, text
@@ -31,7 +32,7 @@ class PartsUpload:
     Args:
         upload: the file.
         tokens: give the token; it goes to where it came with, and to the configured upload root.
-        settings: ``roots.fal_cdn`` and ``time`` are used.
+        settings: ``roots`` and ``time`` are used.
         http: the client.
         report: told when a part is up.
     """
@@ -83,7 +84,7 @@ class PartsUpload:
 
     async def _may_have_token(self, access_url: str) -> None:
         token = await self._tokens.get()
-        if origin(access_url) not in (origin(token.base_url), origin(self._settings.roots.fal_cdn)):
+        if origin(access_url) not in (origin(token.base_url), origin(self._settings.provider(Fal).cdn_root)):
             raise Refused(
                 "fal's storage wants the parts sent to a place that its upload token is not for.",
                 hint="Host the input in an object store: REMOTE_UPSCALE_BUCKET_URL.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from ..errors import AuthenticationFailed, BadResponse, Meaning, ProviderUnavailable, TimedOut
+from ..errors import AuthenticationFailed, BadResponse, HostingFailed, Meaning, ProviderUnavailable, TimedOut
 from ..http.client import Http
 from ..http.guard import check_link
 from ..http.retry import RetryBudget
@@ -25,7 +25,7 @@ _LIFE_BEYOND = 3600  # seconds a file lives beyond what is asked for, so that it
 class FalStorage:
     """Uploads to fal's storage.
 
-    The key goes to ``roots.fal_rest`` only, to get a token; the token to ``roots.fal_cdn`` and to the base
+    The key goes to ``Fal.rest_root`` only, to get a token; the token to ``Fal.cdn_root`` and to the base
     URL that came with it; an upload link gets neither.
 
     Args:
@@ -37,6 +37,7 @@ class FalStorage:
         self._settings = settings
         self._http = http
         self._roots = settings.roots.all()
+        self._fal = settings.provider(Fal)
         self._tokens = Tokens(self._ask_token)
 
     async def host(self, upload: Upload, report: Report) -> Hosted:
@@ -80,7 +81,7 @@ class FalStorage:
                 token = await self._tokens.get()
                 reply = await self._http.upload(
                     "POST",
-                    f"{self._settings.roots.fal_cdn}/files/upload",
+                    f"{self._fal.cdn_root}/files/upload",
                     headers={**token.header, **about},
                     source=upload.source,
                     progress=report,
@@ -111,12 +112,17 @@ class FalStorage:
         return Token.read(reply, self._roots)
 
     async def _with_key(self, path: str, document: dict[str, str], headers: dict[str, str]) -> Reply:
-        root, key = self._settings.roots.fal_rest, self._settings.keys.get("fal")
+        root, key = self._fal.rest_root, self._settings.keys.get("fal")
         if key is None:
             raise AuthenticationFailed(
                 "There is no key for fal's storage.", hint="Set FAL_KEY.", meaning=Meaning.NOT_SENT
             )
-        auth = Fal(self._settings.roots).authorise(key.reveal())
+        if root is None:
+            raise HostingFailed(
+                "The key is for the gateway at REMOTE_UPSCALE_FAL_QUEUE_URL; fal's storage does not get it.",
+                hint="Set REMOTE_UPSCALE_FAL_REST_URL, too, or host the input in an object store.",
+            )
+        auth = self._fal.authorise(key.reveal())
         request = Request.post_json(f"{root}{path}", document, {"Accept": "application/json", **headers})
         async for attempt in RetryBudget(self._settings.time):
             with attempt:

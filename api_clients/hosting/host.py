@@ -8,6 +8,7 @@ from functools import cached_property, partial
 
 from ..files.spliced_file import SplicedFile
 from ..http.client import Http
+from ..providers.fal import Fal
 from ..settings import Settings
 from . import fal_storage, object_store
 from .fal_storage import FalStorage
@@ -88,7 +89,7 @@ class Hosting:
         return await self._store.host(upload, report)
 
     async def _at_fal(self, upload: Upload, report: Report) -> Hosted:
-        place, name = self._settings.roots.fal_rest, f"{upload.name} {upload.media_type}"
+        place, name = str(self._settings.provider(Fal).rest_root), f"{upload.name} {upload.media_type}"
         until = time.time() + upload.valid_for
         known = await asyncio.to_thread(self._record.find, place, name, fal_storage.WAY, until)
         if known is not None:

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from remote_upscale.api_clients.sandbox import hang, state
+from faults import hang, state
 
 FAL = "fal/seedvr2-image"
 PIXAZO = "pixazo/seedvr2-3b-image"

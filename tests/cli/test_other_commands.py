@@ -3,7 +3,7 @@ import signal
 import urllib.request
 
 import pytest
-from remote_upscale.api_clients.sandbox import error, finished, literal
+from faults import error, finished, literal
 
 MODEL = "pixazo/crystal-image"
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pyte
 import pytest
-from remote_upscale.api_clients.sandbox import state
+from faults import state
 
 MODEL = "fal/seedvr2-image"
 

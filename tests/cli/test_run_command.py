@@ -3,8 +3,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults import error, finished
 from PIL import Image
-from remote_upscale.api_clients.sandbox import error, finished
 
 MODEL = "pixazo/crystal-image"
 FIELDS = ["input", "output", "model", "request_id", "state", "reused", "cost_usd", "seconds"]

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import InvalidParameter, RemoteUpscaleError
 from remote_upscale.api_clients.ledger import store

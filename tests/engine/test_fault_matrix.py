@@ -14,14 +14,13 @@ import pytest
 import stamina
 from fault_cells import BALANCE, BEFORE, BIG, CELLS, NEVER, STAGES
 from fault_rows import AT_ONCE, INTERRUPTED, Later
+from faults import Do, Stage
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.engine.channel import Channel
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.http import Http
 from remote_upscale.api_clients.providers.apixo import Apixo
 from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.sandbox import Stage
-from remote_upscale.api_clients.sandbox.faults import Do
 from remote_upscale.api_clients.settings import TimeLimits
 
 ROWS = {f"{stage}: {name}": (stage, row) for stage, rows in STAGES.items() for name, row in rows.items()}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from remote_upscale.api_clients import sandbox as faulty
+import faults as faulty
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import BadResponse, RemoteUpscaleError
 from remote_upscale.api_clients.registry import find_model

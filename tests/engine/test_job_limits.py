@@ -3,8 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job, SpendLimit
 from remote_upscale.api_clients.errors import BudgetExceeded, InvalidInput, TimedOut
 from remote_upscale.api_clients.registry import find_model

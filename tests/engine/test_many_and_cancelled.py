@@ -5,8 +5,8 @@ import os
 import threading
 from dataclasses import replace
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job, Outcome, Stage
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.ledger import Ledger

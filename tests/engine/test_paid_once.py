@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+import faults as faulty
 import pytest
 from PIL import Image
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.prices import PerJob, Unknown

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
+import faults as faulty
 from remote_upscale.api_clients.engine import Engine, Job, Stage
 from remote_upscale.api_clients.errors import TimedOut
 from remote_upscale.api_clients.registry import MODELS, find_model

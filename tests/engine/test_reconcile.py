@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.registry import find_model

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
+import faults as faulty
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.redaction import hide

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
+import faults as faulty
 from remote_upscale.api_clients.engine import Engine, Job, SpendLimit, fetching
 from remote_upscale.api_clients.engine.run import JobRun
 from remote_upscale.api_clients.errors import RemoteUpscaleError

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
+import faults as faulty
 from remote_upscale.api_clients.engine import Engine, Job, Stage, waiting
 from remote_upscale.api_clients.engine.waiting import Polling, WaitStrategy
 from remote_upscale.api_clients.errors import NotFound, RemoteUpscaleError, TimedOut

@@ -6,6 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import stamina
+from faults import Stage, error, literal, lost_reply, reset, truncated
 from remote_upscale.api_clients.errors import (
     AuthenticationFailed,
     HostingFailed,
@@ -15,7 +16,6 @@ from remote_upscale.api_clients.errors import (
 from remote_upscale.api_clients.files.spliced_file import Range, SplicedFile
 from remote_upscale.api_clients.hosting import Hosting
 from remote_upscale.api_clients.http import Http
-from remote_upscale.api_clients.sandbox import Stage, error, literal, lost_reply, reset, truncated
 from remote_upscale.api_clients.settings import Secret
 
 KEY = "distinctive-fal-key-8d21"

@@ -1,4 +1,4 @@
-"""Carrying out many pieces of work at once, printing each result when its turn has come."""
+"""Working on many inputs at once, and printing the results in the order of the inputs."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ class Batch:
     """The work on a list of inputs.
 
     Attributes:
-        blank: for each input the result as it is when nothing comes of it, but for the error.
-        work: does the work of one index and returns its result; is given a callback for its progress.
-        request_ids: tells, by index, the providers' ids of jobs that were cancelled.
+        blank: the result of each input if it fails, without the error.
+        work: does the work of one index and returns its result; it is given a callback for its progress.
+        request_ids: returns, by index, the providers' ids of jobs that were cancelled.
         printer: prints the results, in the order of the inputs.
         results: those printed so far.
     """
 
     blank: Sequence[Result]
     work: Callable[[int, OnProgress], Awaitable[Result]]
-    request_ids: Callable[[], Mapping[int, str]]
+    request_ids: Callable[[], Awaitable[Mapping[int, str]]]
     printer: Printer
     results: list[Result] = field(default_factory=list[Result])
     _last: dict[int, Progress] = field(default_factory=dict[int, Progress])
 
-    async def carry_out(self) -> list[Result]:
+    async def run(self) -> list[Result]:
         """Do all the work.
 
         Raises:
-            CancelledError: after every piece of work has stopped and every result has been printed, those
-                that were not finished as cancelled.
+            CancelledError: after all work has stopped and every result has been printed, unfinished ones
+                as cancelled.
         """
         display = choose_display([blank.input for blank in self.blank], json=self.printer.json)
         tasks = [asyncio.create_task(self._one(index, display)) for index in range(len(self.blank))]
@@ -47,7 +47,7 @@ class Batch:
                 self._print(task.result(), display)
         except asyncio.CancelledError:
             await _stop(tasks)
-            self._print_stopped(tasks, display)
+            await self._print_stopped(tasks, display)
             raise
         finally:
             await _stop(tasks)
@@ -56,13 +56,13 @@ class Batch:
 
     async def _one(self, index: int, display: Display) -> Result:
         try:
-            return await self.work(index, partial(self._tell, display, index))
+            return await self.work(index, partial(self._report, display, index))
         except RemoteUpscaleError as error:
             return self._failed(index, error)
         finally:
             display.finish(index)
 
-    def _tell(self, display: Display, index: int, progress: Progress) -> None:
+    def _report(self, display: Display, index: int, progress: Progress) -> None:
         self._last[index] = progress
         display.update(index, progress)
 
@@ -75,15 +75,15 @@ class Batch:
         with display.aside():
             self.printer.result(result)
 
-    def _print_stopped(self, tasks: Sequence[asyncio.Task[Result]], display: Display) -> None:
-        request_ids = self.request_ids()
+    async def _print_stopped(self, tasks: Sequence[asyncio.Task[Result]], display: Display) -> None:
+        request_ids = await self.request_ids()
         for index in range(len(self.results), len(tasks)):
             if not tasks[index].cancelled():
                 self._print(tasks[index].result(), display)
                 continue
             last = self._last.get(index)
             known = last is not None and last.stage is Stage.CANCELLED and last.note
-            why = known or "It was stopped before it was finished."
+            why = known or "It was stopped before it was done."
             self._print(self._failed(index, Cancelled(why, request_id=request_ids.get(index))), display)
 
 

@@ -1,4 +1,4 @@
-"""What a test can make go wrong, and where.
+"""What a test can make go wrong in a ``FaultySandbox``, and where.
 
 A ``Fault`` is a rule: at this stage, the next so many times, do this instead of what is documented. What to
 do is an ``Action``; the functions here make them, with only the arguments that each one takes.
@@ -6,15 +6,13 @@ do is an ``Action``; the functions here make them, with only the arguments that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
-
-from .replies import Json
 
 
 class Stage(StrEnum):
-    """Where a fault strikes. All but ``INPUT`` and ``RUN`` are requests that a client makes."""
+    """Where a fault strikes: the sandbox's own stages, which are requests, and its work on a job."""
 
     SUBMIT = "submit"
     STATUS = "status"
@@ -23,7 +21,7 @@ class Stage(StrEnum):
     BALANCE = "balance"
     FIND = "find"
     """The provider's list of earlier requests."""
-    TOKEN = "token"  # noqa: S105 (a stage, not a password)
+    TOKEN = "token"
     UPLOAD = "upload"
     INITIATE = "initiate"
     DOWNLOAD = "download"
@@ -238,36 +236,6 @@ class Fault:
             and (self.provider is None or self.provider == provider)
         )
 
-    def as_json(self) -> Json:
-        """For the control interface; ``from_json`` reads it back."""
-        plain = {key: value for key, value in asdict(self).items() if key != "action" and value is not None}
-        default = Action(do=self.action.do)
-        action = {
-            spec.name: getattr(self.action, spec.name)
-            for spec in fields(Action)
-            if spec.name == "do" or getattr(self.action, spec.name) != getattr(default, spec.name)
-        }
-        return {**plain, "times": self.times, "action": action}
-
-    @classmethod
-    def from_json(cls, value: object) -> Fault:
-        """Read a rule such as ``{"stage": "submit", "action": {"do": "error", "status": 429}}``.
-
-        Raises:
-            ValueError: it is not one; says what is wrong.
-        """
-        given = _object(value, "a fault")
-        action = _object(given.pop("action", None), "action")
-        made: dict[str, object] = _known(action, _ACTION_TYPES)
-        rule: dict[str, object] = _known(given, _FAULT_TYPES)
-        try:
-            made["do"] = Do(str(made.get("do")))
-            made["kind"] = Garbage(str(made.get("kind", Garbage.HTML)))
-            rule["stage"] = Stage(str(rule.get("stage")))
-        except ValueError as wrong:
-            raise ValueError(str(wrong)) from None
-        return cls(action=Action(**made), **rule)  # pyright: ignore[reportArgumentType] (checked above)
-
 
 class Faults:
     """The rules in force, oldest first; the first that matches a request is the one that strikes."""
@@ -317,41 +285,3 @@ class Faults:
                 self._rules[index] = replace(rule, times=rule.times - 1)
             return rule.action
         return None
-
-
-_ACTION_TYPES: Mapping[str, tuple[type, ...]] = {
-    "do": (str,),
-    "status": (int,),
-    "http_status": (int,),
-    "code": (str,),
-    "message": (str,),
-    "retry_after": (int, float),
-    "body": (str,),
-    "content_type": (str,),
-    "url": (str,),
-    "seconds": (int, float),
-    "size": (int,),
-    "scale": (int, float),
-    "word": (str,),
-    "kind": (str,),
-}
-_FAULT_TYPES: Mapping[str, tuple[type, ...]] = {
-    "stage": (str,),
-    "times": (int, type(None)),
-    "skip": (int,),
-    "model": (str,),
-    "provider": (str,),
-}
-
-
-def _object(value: object, what: str) -> Json:
-    if not isinstance(value, dict):
-        raise ValueError(f"{what} must be an object")  # noqa: TRY004 (one type for all that is wrong)
-    return {str(key): item for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _known(given: Json, types: Mapping[str, tuple[type, ...]]) -> Json:
-    for key, item in given.items():
-        if key not in types or isinstance(item, bool) or not isinstance(item, types[key]):
-            raise ValueError(f"{key} is unknown, or its value is of the wrong type")
-    return given
