@@ -31,7 +31,7 @@ from PIL import Image
 from remote_upscale.api_clients.files.formats.png import chunks
 from remote_upscale.api_clients.files.formats.structure import Source
 from remote_upscale.nodes.media import png
-from remote_upscale.nodes.media.decode import decode_picture
+from remote_upscale.nodes.media.decode import decode_image
 from remote_upscale.nodes.media.quantize import to_float, to_uint8
 
 SIDE = 4096
@@ -205,7 +205,7 @@ def extra_memory(call: Callable[[Any], object], argument: object, small: object)
 
 def decode(data: bytes) -> torch.Tensor:
     """A file to a tensor."""
-    return decode_picture(data, alpha=False, max_pixels=SIDE * SIDE)
+    return decode_image(data, alpha=False, max_pixels=SIDE * SIDE)
 
 
 def row(step: str, what: str, value: float, goal: float, *, most: bool, unit: str = "x") -> bool:

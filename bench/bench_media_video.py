@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from remote_upscale.nodes.media.colour import Colour, to_frame
 from remote_upscale.nodes.media.converter import Converter
-from remote_upscale.nodes.media.parallel import opencv_alone
+from remote_upscale.nodes.media.parallel import single_threaded_opencv
 from remote_upscale.nodes.media.video_read import read_frames
 from remote_upscale.nodes.media.video_write import write_video
 
@@ -349,7 +349,7 @@ def least_of_reading(path: Path, count: int) -> dict[str, float]:
         colour = Colour.of(frames[0], container.streams.video[0].codec_context)
     shape = (len(frames), frames[0].height, frames[0].width, 3)
     scale = count / len(frames)
-    with opencv_alone():
+    with single_threaded_opencv():
         decoding = processor_time(lambda: decoding_alone(path))
         known = np.empty(shape, np.float32)
         known.fill(0)

@@ -119,5 +119,5 @@ class FramesToVideo(io.ComfyNode):
     ) -> Any:
         """Run the node."""
         run = await executing()
-        path = await run.written_clip(images, frame_rate, audio, crf, cls.hidden.unique_id)
+        path = await run.encoded_video(images, frame_rate, audio, crf, cls.hidden.unique_id)
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)))

@@ -15,30 +15,31 @@ from ..api_clients.models import Model
 from . import host
 from .image import Batch, upscale_images
 from .media.rates import exact_rate
-from .media.stopping import in_thread
 from .media.video_frames import Range, frames_of
 from .media.video_read import Frames as ReadFrames
 from .media.video_write import write_video
 from .options import RunOptions
-from .progress import Board
-from .video import Clip, Frames, upscale_clip
+from .progress import NodeProgress
+from .video import Frames, VideoTask, upscale_video
 
 
-@host.plain_errors
+@host.strip_traceback
 async def upscaled_images(
     model: Model, image: torch.Tensor, parameters: Mapping[str, object], options: RunOptions, node_id: str
 ) -> tuple[torch.Tensor, str]:
     """Pictures through a model; the results and the report."""
     with host.working_folder() as folder:
         batch = Batch(model=model, images=image, parameters=parameters, options=options, folder=folder)
-        board = Board(max(1, len(image)))
-        made = await host.attended(upscale_images(batch, host.runtime(), board), node_id, board)
+        progress = NodeProgress(max(1, len(image)))
+        made = await host.run_interruptible(
+            upscale_images(batch, host.runtime(), progress), node_id, progress
+        )
     host.show_text(node_id, made.words)
     return made.images, made.report
 
 
-@host.plain_errors
-async def upscaled_clip(
+@host.strip_traceback
+async def upscaled_video(
     model: Model,
     video: Any,
     *,
@@ -55,29 +56,31 @@ async def upscaled_clip(
     elif audio is not None:
         notes = ("The sound on the node's audio input was not used: a VIDEO has its own.",)
     with host.working_folder(keep=True) as folder:
-        clip = Clip(
+        task = VideoTask(
             model=model, video=video, parameters=parameters, options=options, folder=folder, notes=notes
         )
-        board = Board(1)
-        made = await host.attended(upscale_clip(clip, host.runtime(), board), node_id, board)
+        progress = NodeProgress(1)
+        made = await host.run_interruptible(upscale_video(task, host.runtime(), progress), node_id, progress)
     host.show_text(node_id, made.words)
     return made.path, made.report
 
 
-@host.plain_errors
+@host.strip_traceback
 async def read_frames(video: Any, part: Mapping[str, Any], node_id: str) -> ReadFrames:
     """The frames of a VIDEO, or a part of them: ``part`` has the fields of ``Range``."""
     with host.working_folder() as folder:
-        return await host.attended(in_thread(frames_of, video, Range(**part), folder), node_id)
+        return await host.run_interruptible(
+            folder.in_thread(frames_of, video, Range(**part), folder.path), node_id
+        )
 
 
-@host.plain_errors
-async def written_clip(
+@host.strip_traceback
+async def encoded_video(
     images: torch.Tensor, frame_rate: float, audio: Mapping[str, Any] | None, crf: int, node_id: str
 ) -> Path:
     """Frames as a clip; its file."""
     with host.working_folder(keep=True) as folder:
-        path = folder / "frames.mp4"
-        work = in_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
-        await host.attended(work, node_id)
+        path = folder.path / "frames.mp4"
+        work = folder.in_thread(write_video, images, exact_rate(frame_rate), path, audio=audio, crf=crf)
+        await host.run_interruptible(work, node_id)
     return path

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -22,8 +21,10 @@ from typing import Any, ParamSpec, TypeVar
 from ..api_clients.errors import RemoteUpscaleError
 from ..api_clients.files.atomic_write import cannot_write
 from ..api_clients.settings import Settings
-from .progress import Board
+from .progress import NodeProgress
 from .runtime import Runtime
+from .shutdown import at_shutdown
+from .working_folder import WorkingFolder
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
@@ -39,8 +40,10 @@ _BAR = 1000
 
 @cache
 def runtime() -> Runtime:
-    """The one that all nodes of this process share."""
-    return Runtime(_settings)
+    """The one that all nodes of this process share; closed when the process is to end."""
+    shared = Runtime(_settings)
+    at_shutdown(shared.close)
+    return shared
 
 
 def _settings(account: str) -> Settings:
@@ -51,30 +54,29 @@ def _settings(account: str) -> Settings:
 
 
 @contextmanager
-def working_folder(*, keep: bool = False) -> Generator[Path]:
-    """A new folder among ComfyUI's temporary files, which it deletes when it starts.
+def working_folder(*, keep: bool = False) -> Generator[WorkingFolder]:
+    """A new folder among ComfyUI's temporary files, which it deletes when it starts and when it ends.
+
+    It goes when this node and its jobs have let go of it, which after an interrupt may be later.
 
     Args:
-        keep: leave it there, for results that are files.
+        keep: leave it there if all went well, for results that are files.
     """
     import folder_paths
 
     parent = Path(folder_paths.get_temp_directory()) / _FOLDER
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent))
+        folder = WorkingFolder(Path(tempfile.mkdtemp(dir=parent)))
     except OSError as error:
         raise cannot_write(parent / "a folder", error) from None
-    try:
+    with folder.hold():
         yield folder
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
+        if keep:
+            folder.keep()
 
 
-def plain_errors(
+def strip_traceback(
     run: Callable[_Given, Coroutine[Any, Any, _Result]],
 ) -> Callable[_Given, Coroutine[Any, Any, _Result]]:
     """Raise our errors as if they came from here: where they arose is noise in ComfyUI's dialog."""
@@ -89,7 +91,9 @@ def plain_errors(
     return plain
 
 
-async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Board | None = None) -> _Result:
+async def run_interruptible(
+    work: Coroutine[Any, Any, _Result], node_id: str, progress: NodeProgress | None = None
+) -> _Result:
     """Run a node's work until it is done or the user interrupts.
 
     An interrupt, of this node or because another one failed, is answered at once; what then becomes of the
@@ -98,14 +102,14 @@ async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Boar
     Args:
         work: what the node does.
         node_id: of the node.
-        board: what is shown on it; ``None`` where there is nothing to tell.
+        progress: what is shown on it; ``None`` where there is nothing to tell.
 
     Raises:
         InterruptProcessingException: ComfyUI's own, within moments after the user asked for it.
     """
     from comfy.model_management import processing_interrupted, throw_exception_if_processing_interrupted
 
-    show = _teller(node_id)
+    show = node_text_sender(node_id)
     run = _runs[node_id] = object()
     task = asyncio.ensure_future(work)
     shown: tuple[int, str] | None = None
@@ -113,7 +117,7 @@ async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Boar
         while not task.done():
             if processing_interrupted():
                 throw_exception_if_processing_interrupted()
-            if board is not None and shown != (shown := (round(board.fraction * _BAR), board.text)):
+            if progress is not None and shown != (shown := (round(progress.fraction * _BAR), progress.text)):
                 await _show_bar(node_id, shown[0])
                 show(shown[1])
             await asyncio.wait({task}, timeout=_TICK)
@@ -122,9 +126,9 @@ async def attended(work: Coroutine[Any, Any, _Result], node_id: str, board: Boar
         show(f"failed: {error}")
         raise
     finally:
-        if not task.done() and board is not None:
+        if not task.done() and progress is not None:
             show("interrupted")
-            board.give_up(partial(_part, node_id, run, show))
+            progress.give_up(partial(_part, node_id, run, show))
         task.cancel()
 
 
@@ -137,23 +141,33 @@ def _part(node_id: str, run: object, show: Callable[[str], None], note: str) -> 
 async def _show_bar(node_id: str, value: int) -> None:
     from comfy_api.latest import ComfyAPI
 
-    await ComfyAPI().execution.set_progress(value, _BAR, node_id=node_id)
+    try:
+        await ComfyAPI().execution.set_progress(value, _BAR, node_id=node_id)
+    except Exception:  # noqa: BLE001 (what cannot be shown must not end a job that is paid for)
+        _log.exception("The progress of node %s cannot be shown.", node_id)
 
 
 def show_text(node_id: str, text: str) -> None:
     """Words on a node, for the client that queued the prompt and no other."""
-    _teller(node_id)(text)
+    node_text_sender(node_id)(text)
 
 
-def _teller(node_id: str) -> Callable[[str], None]:
-    """Shows words on a node to the client whose prompt is being run now, also when it has ended since."""
+def node_text_sender(node_id: str) -> Callable[[str], None]:
+    """Shows words on a node to the client whose prompt is being run now, also when it has ended since.
+
+    What is given never raises: what cannot be shown must not end a job that is paid for.
+    """
     from server import PromptServer
 
     server = PromptServer.instance
     client = server.client_id
 
     def show(text: str) -> None:
-        if client is not None:
+        if client is None:
+            return
+        try:
             server.send_progress_text(text, node_id, client)
+        except Exception:  # noqa: BLE001 (as above)
+            _log.exception("Node %s cannot show: %s", node_id, text)
 
     return show

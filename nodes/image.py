@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 
-from ..api_clients.engine import Allowance, Job, Outcome
+from ..api_clients.engine import Job, OnProgress, Outcome, Progress, SpendLimit, Stage
 from ..api_clients.errors import InvalidInput, Kind, RemoteUpscaleError
 from ..api_clients.files.atomic_write import cannot_write
 from ..api_clients.files.pixel_digest import pixels_digest
 from ..api_clients.models import Model
 from .media.alpha import join_alpha, split_alpha
-from .media.batches import stack_results
-from .media.decode import decode_picture
-from .media.enlarge import enlarged
+from .media.batches import ResultBatch
+from .media.decode import decode_image
+from .media.enlarge import enlarge_into
 from .media.quantize import to_uint8
-from .media.upload import Encoded, encode_batch
+from .media.upload import encode_for_upload, encoded_at_once
 from .options import OnFailure, RunOptions
-from .progress import Board, ended
+from .progress import NodeProgress, ended
 from .report import Entry, as_json
-from .runtime import Runtime
+from .runtime import Runtime, remove_temporary
+from .working_folder import WorkingFolder
 
-_Item = TypeVar("_Item")
-_OF_NO_PICTURE = frozenset(
+_SAME_FOR_ALL = frozenset(
     {
         Kind.INVALID_PARAMETER,
         Kind.AUTHENTICATION,
@@ -37,11 +37,16 @@ _OF_NO_PICTURE = frozenset(
         Kind.FORBIDDEN,
         Kind.NOT_FOUND,
         Kind.HOSTING,
+        Kind.STORAGE,
     }
 )
 """Errors that all pictures of a batch have alike: a source in place of the result would only hide them."""
 _MOST_PIXELS = 1 << 40
 """The engine has checked the result's size against the settings already."""
+_AHEAD = 2
+"""Pictures that are encoded before the upload asks for them, besides those that are just being encoded."""
+_DECODED_AT_ONCE = 2
+"""Results; more would only take memory, as each is decoded by several threads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,7 @@ class Batch:
     images: torch.Tensor
     parameters: Mapping[str, object]
     options: RunOptions
-    folder: Path
+    folder: WorkingFolder
 
     @cached_property
     def job(self) -> Job:
@@ -69,12 +74,11 @@ class Batch:
         return Job(
             model=self.model,
             parameters=self.parameters,
-            source=self.folder,
-            destination=self.folder,
+            source=self.folder.path,
             reuse=options.reuse,
             order_unanswered=options.order_unanswered,
             time_limit=options.time_limit,
-            allowance=Allowance.of(options.max_cost),
+            spend_limit=SpendLimit.of(options.max_cost),
         )
 
 
@@ -93,13 +97,15 @@ class Upscaled:
     words: str
 
 
-async def upscale_images(batch: Batch, runtime: Runtime, board: Board) -> Upscaled:
+async def upscale_images(batch: Batch, runtime: Runtime, progress: NodeProgress) -> Upscaled:
     """Send pictures to an upscaler and put its results together.
+
+    Besides the sources and the results, memory holds the few pictures that are just encoded or decoded.
 
     Args:
         batch: the pictures and what to do.
         runtime: runs the jobs.
-        board: is told of all jobs, of as many as there are pictures.
+        progress: is told of all jobs, of as many as there are pictures.
 
     Raises:
         RemoteUpscaleError: a picture failed, and is not to be replaced; the jobs of the others are cancelled.
@@ -107,21 +113,18 @@ async def upscale_images(batch: Batch, runtime: Runtime, board: Board) -> Upscal
     began = time.monotonic()
     _check(batch.images)
     batch.model.check(batch.parameters)  # refuses what is wrong before any work is done
-    colours, alpha = await asyncio.to_thread(split_alpha, batch.images)
-    tasks: list[asyncio.Task[tuple[torch.Tensor | None, Entry]]] = []
+    results = ResultBatch(len(batch.images), channels=batch.images.shape[3])
+    gates = _Gates.of(batch.images)
+    jobs = [_ImageJob(batch, runtime, progress, gates, results, n) for n in range(len(batch.images))]
+    tasks = [asyncio.create_task(job.upscale()) for job in jobs]
     try:
-        async for encoded in _in_thread(encode_batch(colours, batch.model.limits)):
-            number = len(tasks)
-            one = _Picture(batch, runtime, board, number, colours[number], encoded)
-            tasks.append(asyncio.create_task(one.upscale()))
-            await _raise_first(tasks)
-        made = await asyncio.gather(*tasks)
+        entries = await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    entries = [entry for _, entry in made]
-    images = await asyncio.to_thread(_together, [picture for picture, _ in made], batch.images, alpha)
+    kept = [number for number, entry in enumerate(entries) if entry.outcome is None]
+    images = await asyncio.to_thread(_completed, results, batch.images, kept)
     seconds = time.monotonic() - began
     return Upscaled(images, as_json(batch.model, entries, seconds), ended(entries, seconds))
 
@@ -136,83 +139,156 @@ def _check(images: torch.Tensor) -> None:
         raise InvalidInput("The batch of pictures is empty.", hint="Give at least one picture.")
 
 
-async def _in_thread(items: Iterator[_Item]) -> AsyncIterator[_Item]:
-    """What takes long to make, item by item, without blocking the loop."""
-    while True:
-        item = await asyncio.to_thread(next, items, None)
-        if item is None:
-            return
-        yield item
+@dataclass(frozen=True)
+class _Gates:
+    """How many pictures of a batch are worked on here at a time; all jobs are in flight at once all the same.
+
+    Attributes:
+        encoding: pictures that are encoded at a time.
+        threads: for encoding one of them; ``None`` for one a core.
+        unhosted: pictures that are encoded, or about to be, and not yet where the provider fetches them.
+        decoding: results that are decoded at a time.
+    """
+
+    encoding: asyncio.Semaphore
+    threads: int | None
+    unhosted: asyncio.Semaphore
+    decoding: asyncio.Semaphore
+
+    @classmethod
+    def of(cls, images: torch.Tensor) -> _Gates:
+        """Those for a batch [B,H,W,C]."""
+        at_once = encoded_at_once(images[0])
+        return cls(
+            encoding=asyncio.Semaphore(at_once),
+            threads=None if at_once == 1 else 1,
+            unhosted=asyncio.Semaphore(at_once + _AHEAD),
+            decoding=asyncio.Semaphore(_DECODED_AT_ONCE),
+        )
 
 
-async def _raise_first(tasks: list[asyncio.Task[tuple[torch.Tensor | None, Entry]]]) -> None:
-    """Do not encode the rest of a batch that has failed already."""
-    await asyncio.sleep(0)
-    for task in tasks:
-        if task.done():
-            task.result()
+class _Place:
+    """A picture's place among those that are not hosted yet, given back once, from any thread."""
+
+    def __init__(self, gate: asyncio.Semaphore) -> None:
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._taken = True
+
+    def give_back(self) -> None:
+        """Let the next picture in; to be called on the loop."""
+        if self._taken:
+            self._taken = False
+            self._gate.release()
+
+    def listener(self, also: OnProgress) -> OnProgress:
+        """What a job reports to: gives the place back when the input is hosted, or need not be."""
+
+        def listen(progress: Progress) -> None:
+            also(progress)
+            if progress.stage is not Stage.HOSTING:
+                with suppress(RuntimeError):  # the prompt has been interrupted, and its loop is closed
+                    self._loop.call_soon_threadsafe(self.give_back)
+
+        return listen
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Source:
+    """A picture as a file.
+
+    Attributes:
+        path: of the file.
+        content: digest of what it shows, where it shows exactly the picture.
+        note: what had to be adapted; empty if nothing.
+    """
+
+    path: Path
+    content: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class _ImageJob:
     """One picture of a batch on its way."""
 
     batch: Batch
     runtime: Runtime
-    board: Board
+    progress: NodeProgress
+    gates: _Gates
+    results: ResultBatch
     number: int
-    colours: torch.Tensor
-    encoded: Encoded
 
-    async def upscale(self) -> tuple[torch.Tensor | None, Entry]:
-        """The result [H',W',3], or nothing where it failed and the source is to be kept."""
-        source = self.batch.folder / f"{self.number:04}{self.encoded.suffix}"
-        destination = self.batch.folder / f"{self.number:04}-result"
-        own = (self.encoded.note,) if self.encoded.note else ()
-        notes = (*self.batch.options.unmet(self.batch.model), *own)
+    async def upscale(self) -> Entry:
+        """Bring the result into its row; an entry without an outcome where the source is to be kept."""
+        notes = self.batch.options.unmet(self.batch.model)
         try:
-            content = await asyncio.to_thread(self._write, source)
-            job = replace(self.batch.job, source=source, destination=destination, content=content)
-            outcome = await self._run(job)
-            picture = await asyncio.to_thread(
-                decode_picture, outcome.path, alpha=False, max_pixels=_MOST_PIXELS
-            )
+            source, outcome = await self._run()
+            try:
+                async with self.gates.decoding:
+                    await asyncio.to_thread(self._decode, source.path, outcome.path)
+            finally:
+                await asyncio.to_thread(remove_temporary, outcome)
         except RemoteUpscaleError as error:
-            if self.batch.options.on_failure is OnFailure.STOP or error.kind in _OF_NO_PICTURE:
-                if len(self.batch.images) > 1:
-                    error.message = f"Picture {self.number + 1} of {len(self.batch.images)}: {error.message}"
-                raise
-            kept = "The source was kept, scaled by Lanczos."
-            return None, Entry(error=error, notes=(*notes, kept))
+            if self.batch.options.on_failure is OnFailure.STOP or error.kind in _SAME_FOR_ALL:
+                raise self._named(error) from None
+            return Entry(error=error, notes=(*notes, "The source was kept, scaled by Lanczos."))
         else:
-            return picture, Entry(outcome, notes=notes)
+            return Entry(outcome, notes=(*notes, source.note) if source.note else notes)
         finally:
-            self.board.done(self.number)
-            source.unlink(missing_ok=True)
-            destination.unlink(missing_ok=True)
+            self.progress.done(self.number)
 
-    async def _run(self, job: Job) -> Outcome:
-        return await self.runtime.run(self.batch.options.account, job, self.board.listener(self.number))
+    def _named(self, error: RemoteUpscaleError) -> RemoteUpscaleError:
+        """An error that says of which picture it is, where there are several."""
+        count = len(self.batch.images)
+        if count == 1:
+            return error
+        return error.but(message=f"Picture {self.number + 1} of {count}: {error.message}")
 
-    def _write(self, path: Path) -> str | None:
-        """Write the file; the digest of what it shows, where it shows exactly the picture."""
+    async def _run(self) -> tuple[_Source, Outcome]:
+        """Write the source, and run its job."""
+        await self.gates.unhosted.acquire()
+        place = _Place(self.gates.unhosted)
         try:
-            path.write_bytes(self.encoded.data)
+            async with self.gates.encoding:
+                source = await self.batch.folder.in_thread(self._encode)
+            job = replace(self.batch.job, source=source.path, content=source.content)
+            listener = place.listener(self.progress.listener(self.number))
+            account = self.batch.options.account
+            return source, await self.runtime.run(account, job, listener, self.batch.folder)
+        finally:
+            place.give_back()
+
+    def _encode(self) -> _Source:
+        """Write the picture without its alpha as a file. Nothing of it stays in memory."""
+        colours, _ = split_alpha(self.batch.images[self.number : self.number + 1])
+        encoded = encode_for_upload(colours[0], self.batch.model.limits, threads=self.gates.threads)
+        path = self.batch.folder.path / f"{self.number:04}{encoded.suffix}"
+        try:
+            path.write_bytes(encoded.data)
         except OSError as error:
             raise cannot_write(path, error) from None
-        return None if self.encoded.format == "jpeg" else pixels_digest(to_uint8(self.colours))
+        content = None if encoded.format == "jpeg" else pixels_digest(to_uint8(colours[0]))
+        return _Source(path, content, encoded.note)
+
+    def _decode(self, sent: Path, result: Path) -> None:
+        """Read a result into its row, with the alpha of its source; what was sent is not needed any more."""
+        sent.unlink(missing_ok=True)
+        source = self.batch.images[self.number]
+        alpha = source.shape[2] == 4
+        row = partial(self.results.row, self.number)
+        image = decode_image(result, alpha=alpha, max_pixels=_MOST_PIXELS, allocate=row)
+        if alpha:
+            join_alpha(image, source[..., 3])
 
 
-def _together(
-    results: list[torch.Tensor | None], sources: torch.Tensor, alpha: torch.Tensor | None
-) -> torch.Tensor:
-    sizes = [result.shape[:2] for result in results if result is not None]
-    # Where nothing came back there is no size to scale to, so the sources stay as they are.
-    height, width = sizes[0] if sizes else sources.shape[1:3]
-    pictures = [
-        enlarged(source[..., :3], height, width) if result is None else result
-        for result, source in zip(results, sources, strict=True)
-    ]
-    if alpha is not None:
-        pictures = [join_alpha(picture, one) for picture, one in zip(pictures, alpha, strict=True)]
-    return stack_results(pictures)
+def _completed(results: ResultBatch, sources: torch.Tensor, kept: list[int]) -> torch.Tensor:
+    """The batch with the sources of those pictures that failed."""
+    if results.size is None:
+        return sources  # nothing came back, so there is no size to scale to
+    for number in kept:
+        row = results.row(number, *results.size)
+        enlarge_into(sources[number], row)
+        if sources.shape[3] == 4:
+            join_alpha(row, sources[number][..., 3])
+    return results.whole()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,8 @@ from decimal import Decimal
 
 from ..api_clients.engine import OnProgress, Progress, Stage
 from .report import Entry, spent
+
+_log = logging.getLogger(__name__)
 
 _TINY = 1e-9
 _SHARE = {
@@ -29,7 +32,7 @@ class _Heard:
 
     Attributes:
         progress: what it reported.
-        at: by the board's clock.
+        at: by the clock of ``NodeProgress``.
     """
 
     progress: Progress
@@ -43,7 +46,7 @@ class _Heard:
         return replace(self.progress, elapsed=self.progress.elapsed + age, remaining=remaining)
 
 
-class Board:
+class NodeProgress:
     """What is known of each job of a node. Jobs write from any thread; the node reads.
 
     Args:
@@ -59,14 +62,17 @@ class Board:
         self._given_up: Callable[[str], None] | None = None
 
     def listener(self, index: int) -> OnProgress:
-        """What a job reports to."""
+        """What a job reports to, in any thread; it never raises."""
 
         def listen(progress: Progress) -> None:
             with self._lock:
                 self._heard[index] = _Heard(progress, self._clock())
                 tell = self._given_up
             if tell is not None and progress.stage is Stage.CANCELLED:
-                tell(progress.note)
+                try:
+                    tell(progress.note)
+                except Exception:  # noqa: BLE001 (whoever listens must not harm a job)
+                    _log.exception("What became of a job cannot be told: %s", progress.note)
 
         return listen
 

@@ -104,7 +104,7 @@ class UpscaleVideo(io.ComfyNode):
         options = options or RunOptions()
         parameters = _parameters(cls.model, options, widgets)
         run = await executing()
-        path, report = await run.upscaled_clip(
+        path, report = await run.upscaled_video(
             cls.model,
             video,
             frame_rate=frame_rate,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +14,23 @@ from typing import Any
 
 import torch
 
-from ..api_clients.engine import Allowance, Job
+from ..api_clients.engine import Job, Outcome, SpendLimit
+from ..api_clients.errors import RemoteUpscaleError
+from ..api_clients.files.atomic_write import cannot_write
+from ..api_clients.files.sniff import SUFFIXES
 from ..api_clients.models import Model
-from .media.stopping import in_thread
-from .media.video_remux import compare, restore_sound
+from ..api_clients.text import clean
+from .media.stopping import GivenUp
+from .media.video_result import Compared, compare
 from .media.video_source import SourceFile, Video, as_file
 from .media.video_write import write_video
 from .options import RunOptions
-from .progress import Board, ended
+from .progress import NodeProgress, ended
 from .report import Entry, as_json
-from .runtime import Runtime
+from .runtime import Runtime, remove_temporary
+from .working_folder import WorkingFolder
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class Frames:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class VideoTask:
     """What a video node was given.
 
     Attributes:
@@ -55,7 +65,7 @@ class Clip:
     video: Video | Frames
     parameters: Mapping[str, object]
     options: RunOptions
-    folder: Path
+    folder: WorkingFolder
     notes: tuple[str, ...] = ()
 
 
@@ -74,57 +84,94 @@ class Upscaled:
     words: str
 
 
-async def upscale_clip(clip: Clip, runtime: Runtime, board: Board) -> Upscaled:
+async def upscale_video(task: VideoTask, runtime: Runtime, progress: NodeProgress) -> Upscaled:
     """Send a clip to an upscaler.
 
     Args:
-        clip: the clip and what to do.
+        task: the clip and what to do.
         runtime: runs the job.
-        board: is told of the job.
+        progress: is told of the job.
 
     Raises:
         RemoteUpscaleError: it could not be done.
     """
     began = time.monotonic()
-    clip.model.check(clip.parameters)  # refuses what is wrong before any work is done
-    source = await in_thread(_source, clip)
+    task.model.check(task.parameters)  # refuses what is wrong before any work is done
     try:
+        source = await task.folder.in_thread(_source, task)
         job = Job(
-            model=clip.model,
-            parameters=clip.parameters,
+            model=task.model,
+            parameters=task.parameters,
             source=source.path,
-            destination=clip.folder / "result.mp4",
-            reuse=clip.options.reuse,
-            order_unanswered=clip.options.order_unanswered,
-            time_limit=clip.options.time_limit,
-            allowance=Allowance.of(clip.options.max_cost),
+            reuse=task.options.reuse,
+            order_unanswered=task.options.order_unanswered,
+            time_limit=task.options.time_limit,
+            spend_limit=SpendLimit.of(task.options.max_cost),
         )
-        outcome = await runtime.run(clip.options.account, job, board.listener(0))
-        path, notes = await in_thread(_finish, outcome.path, source.path)
+        outcome = await runtime.run(task.options.account, job, progress.listener(0), task.folder)
+        try:
+            path, notes = await task.folder.in_thread(_delivered, task, outcome, source)
+        finally:
+            await asyncio.to_thread(remove_temporary, outcome)
     finally:
-        board.done(0)
-        if source.temporary:
-            source.path.unlink(missing_ok=True)
+        progress.done(0)
     own = (source.note,) if source.note else ()
-    entries = [Entry(outcome, notes=(*clip.notes, *clip.options.unmet(clip.model), *own, *notes))]
+    entries = [Entry(outcome, notes=(*task.notes, *task.options.unmet(task.model), *own, *notes))]
     seconds = time.monotonic() - began
-    return Upscaled(path, as_json(clip.model, entries, seconds), ended(entries, seconds))
+    return Upscaled(path, as_json(task.model, entries, seconds), ended(entries, seconds))
 
 
-def _source(clip: Clip) -> SourceFile:
-    if not isinstance(clip.video, Frames):
-        return as_file(clip.video, clip.folder, clip.model.limits)
-    path = clip.folder / "frames.mp4"
-    write_video(clip.video.images, clip.video.rate, path, audio=clip.video.audio)
+def _source(task: VideoTask) -> SourceFile:
+    if not isinstance(task.video, Frames):
+        return as_file(task.video, task.folder.path, task.model.limits)
+    path = task.folder.path / "frames.mp4"
+    write_video(task.video.images, task.video.rate, path, audio=task.video.audio)
     return SourceFile(path, temporary=True, note="The frames were encoded as a clip (H.264, crf 16).")
 
 
-def _finish(result: Path, source: Path) -> tuple[Path, list[str]]:
-    """The result with the source's sound, and what else differs."""
-    whole = result.with_name(f"{result.stem}-with-sound.mp4")
-    restored = restore_sound(result, source, whole)
-    if restored.done:
-        result.unlink()
-        result = whole
-    said = [restored.note] if restored.note else []
-    return result, [*said, *compare(source, result)]
+def _delivered(task: VideoTask, outcome: Outcome, source: SourceFile) -> tuple[Path, tuple[str, ...]]:
+    """The result as a file that stays, with the source's sound; and how it differs from the source."""
+    restored = task.folder.path / "result-with-sound.mp4"
+    compared = _compared(source.path, outcome.path, restored)
+    if source.temporary:
+        source.path.unlink(missing_ok=True)
+    if compared.restored:
+        return restored, compared.notes
+    stays = task.folder.path / f"result{SUFFIXES[outcome.format]}"
+    _put(outcome, stays)
+    return stays, compared.notes
+
+
+def _compared(source: Path, result: Path, restored: Path) -> Compared:
+    """As ``compare``; what goes wrong with it is a note, as the result is there and paid for."""
+    try:
+        return compare(source, result, restored)
+    except GivenUp:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        _log.warning("A result could not be given its source's sound.", exc_info=True)
+        lost = f"The source's sound could not be put back: {_reason(error)}"
+    try:
+        compared = compare(source, result)
+    except Exception as error:  # noqa: BLE001 (whatever it is)
+        _log.warning("A result could not be compared with its source.", exc_info=True)
+        return Compared(False, (f"The result could not be compared with its source: {_reason(error)}",))
+    return Compared(False, (lost, *compared.notes))
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, RemoteUpscaleError) else f"{clean(error)}."
+
+
+def _put(outcome: Outcome, place: Path) -> None:
+    """Have a result's file in another place too, without copying where the system can do that."""
+    try:
+        if outcome.temporary:
+            shutil.move(outcome.path, place)
+            return
+        try:
+            place.hardlink_to(outcome.path)
+        except OSError:  # on another file system, or on one that has no links
+            shutil.copyfile(outcome.path, place)
+    except OSError as error:
+        raise cannot_write(place, error) from None

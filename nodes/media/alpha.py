@@ -4,11 +4,16 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from .quantize import Floats, Pixels
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _VISIBLE = 0.5 / 255
 """Below this alpha is 0 in 8 bits, and the colour can be anything."""
@@ -45,72 +50,77 @@ def split_alpha(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]
     """
     if image.shape[-1] != 4:
         return image, None
-    alpha = image[..., 3].contiguous()
+    alpha = image[..., 3]
     colours = image[..., :3].to("cpu", torch.float32, copy=True).contiguous()
-    for picture, one in zip(colours.numpy(), alpha.to("cpu", torch.float32).numpy(), strict=True):
-        _fill(picture, one >= _VISIBLE)
+    for one, opacity in zip(colours.numpy(), alpha.to("cpu", torch.float32).numpy(), strict=True):
+        _fill(one, opacity >= _VISIBLE)
     return colours, alpha
 
 
-def join_alpha(rgb: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """A result with the alpha of its source, scaled to the result's size. Blocking.
+def join_alpha(image: torch.Tensor, alpha: torch.Tensor) -> None:
+    """Give a result the alpha of its source, scaled to the result's size. Blocking.
+
+    Alpha stays within 0..1; 0 and 1 are exact where the source was 0 or 1 all around.
 
     Args:
-        rgb: [H',W',3], float32.
-        alpha: [H,W] of 0..1.
-
-    Returns:
-        [H',W',4]. Alpha stays within 0..1; 0 and 1 are exact where the source was 0 or 1 all around.
+        image: [H',W',4], float32 in main memory; its alpha is replaced.
+        alpha: [H,W] of 0..1; NaN counts as 0.
     """
-    height, width = rgb.shape[:2]
-    values = np.clip(np.nan_to_num(alpha.detach().to("cpu", torch.float32).numpy()), 0, 1)
+    height, width = image.shape[:2]
+    values: Floats = alpha.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
+    np.clip(np.nan_to_num(values, copy=False), 0, 1, out=values)
     if values.shape != (height, width):
         smaller = height <= values.shape[0] and width <= values.shape[1]
         # Cubic overshoots at edges, towards what is cut off here: an edge becomes steeper, with no halo.
         how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-        values = np.clip(_resized(values, (width, height), how), 0, 1)
+        values = _resized(values, (width, height), how)
+        np.clip(values, 0, 1, out=values)
         values[values > 1 - _EXACT] = 1
         values[values < _EXACT] = 0
-    joined = torch.empty((height, width, 4), dtype=torch.float32)
-    joined[..., :3] = rgb
-    joined[..., 3] = torch.from_numpy(values)
-    return joined
+    image[..., 3] = torch.from_numpy(values)
 
 
-def _fill(colours: Floats, visible: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> None:
+def _fill(colours: Floats, visible: Mask) -> None:
     """Give invisible pixels the colour of what is visible nearby, in place.
 
     Colours and their weights are halved in size again and again until there is no gap left, then the gaps of
     each size are filled from the next smaller one.
+
+    Args:
+        colours: [H,W,3].
+        visible: [H,W].
     """
     if visible.all():
         return
     if not visible.any():
         colours[...] = _NO_COLOUR
         return
-    weights: Floats = visible.astype(np.float32)
-    shown: Floats = np.where(visible[..., None], np.nan_to_num(colours), np.float32(0))
-    colours[~visible] = _blurred(shown, weights)[~visible]
+    gaps = ~visible
+    colours[gaps] = 0
+    _fill_gaps(colours, _half(np.nan_to_num(colours), visible.astype(np.float32)), gaps)
 
 
-def _blurred(shown: Floats, weights: Floats) -> Floats:
-    """Colours without gaps.
+def _half(colours: Floats, weights: Floats) -> Floats:
+    """Colours at half their size, without gaps.
 
     Args:
-        shown: [H,W,3], colour times weight.
+        colours: [H,W,3], each times its weight.
         weights: [H,W], 0 in the gaps, somewhere above.
     """
-    height, width = weights.shape
-    filled = np.divide(shown, np.maximum(weights, _TINY)[..., None], dtype=np.float32)
+    size = (max(1, (weights.shape[1] + 1) // 2), max(1, (weights.shape[0] + 1) // 2))
+    colours, weights = _resized(colours, size, cv2.INTER_AREA), _resized(weights, size, cv2.INTER_AREA)
     gaps = weights <= 0
-    if gaps.any():
-        half = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
-        smaller = _blurred(
-            _resized(shown, half, cv2.INTER_AREA),
-            _resized(weights, half, cv2.INTER_AREA),
-        )
-        filled[gaps] = _resized(smaller, (width, height), cv2.INTER_LINEAR)[gaps]
-    return filled
+    smaller = _half(colours, weights) if gaps.any() else None
+    np.divide(colours, np.maximum(weights, _TINY)[..., None], out=colours)
+    if smaller is not None:
+        _fill_gaps(colours, smaller, gaps)
+    return colours
+
+
+def _fill_gaps(colours: Floats, smaller: Floats, gaps: Mask) -> None:
+    """Put a smaller picture's colours into the gaps of a larger one."""
+    height, width = gaps.shape
+    np.copyto(colours, _resized(smaller, (width, height), cv2.INTER_LINEAR), where=gaps[..., None])
 
 
 def _resized(values: Floats, size: tuple[int, int], how: int) -> Floats:

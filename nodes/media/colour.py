@@ -58,21 +58,21 @@ _SCALE, _OFFSET = _codes(8, full=False)
 _ENCODE = _with_offset(_to_ycc(*_LUMA[BT709]) * _SCALE[:, None] / 255, _OFFSET)
 
 
-def to_frame(picture: torch.Tensor) -> av.VideoFrame:
+def to_frame(image: torch.Tensor) -> av.VideoFrame:
     """One picture as a frame of BT.709 Y'CbCr of limited range. Blocking.
 
     Chroma is the mean of each 2 x 2 pixels, which is the inverse of the repetition that most decoders do.
     An odd width or height, which 4:2:0 cannot express, makes a frame of 4:4:4.
 
     Args:
-        picture: [H, W, 3] of 0..1, any floating-point type; NaN counts as 0.
+        image: [H, W, 3] of 0..1, any floating-point type; NaN counts as 0.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     halved = height % 2 == 0 and width % 2 == 0
     frame = av.VideoFrame(width, height, "yuv420p" if halved else "yuv444p")
     luma, *chroma = planes_of(frame, np.dtype(np.uint8))
     for top in range(0, height, _STRIP):
-        strip = picture[top : top + _STRIP]
+        strip = image[top : top + _STRIP]
         codes = cv2.transform(to_uint8(strip), _ENCODE).reshape(*strip.shape)
         cv2.extractChannel(codes, 0, luma[top : top + _STRIP])
         rows = slice(top, top + _STRIP)

@@ -85,15 +85,15 @@ class Converter:
         self._strips: _Strips | None = None
         self._made_for: tuple[str, int] | None = None
 
-    def convert(self, frame: av.VideoFrame, picture: Floats) -> None:
+    def convert(self, frame: av.VideoFrame, image: Floats) -> None:
         """Convert a frame. Blocking.
 
         Args:
             frame: as decoded, of 8 to 16 bits a component.
-            picture: [H, W, 3], where to put it as RGB of 0..1; contiguous.
+            image: [H, W, 3], where to put it as RGB of 0..1; contiguous.
         """
         if self._colour.matrix == RGB:
-            _from_rgb(frame, picture)
+            _from_rgb(frame, image)
             return
         layout = Layout.of(frame.format.name)
         if layout is None:
@@ -108,7 +108,7 @@ class Converter:
             self._made_for = made_for
         planes = planes_of(frame, layout.dtype)
         for top in range(0, frame.height, rows):
-            self._strips.convert(planes, top, picture[top : top + rows])
+            self._strips.convert(planes, top, image[top : top + rows])
 
 
 class _Strips:
@@ -128,14 +128,14 @@ class _Strips:
         self._luma = _codes(rows, width)
         self._ycc, self._rgb = _codes(rows, width, 3), _codes(rows, width, 3)
 
-    def convert(self, planes: Sequence[Plane], top: int, picture: Floats) -> None:
+    def convert(self, planes: Sequence[Plane], top: int, image: Floats) -> None:
         """Convert the rows from ``top`` on that ``picture`` has room for."""
-        count = len(picture)
+        count = len(image)
         luma, ycc, rgb = self._luma[:count], self._ycc[:count], self._rgb[:count]
         np.copyto(luma, planes[0][top : top + count])
         cv2.merge([luma, *self._full_size(planes[1:3], top, count)], ycc)
         cv2.transform(ycc, self._matrix, rgb)
-        np.multiply(rgb, np.float32(1 / _TOP), out=picture, dtype=np.float32)
+        np.multiply(rgb, np.float32(1 / _TOP), out=image, dtype=np.float32)
 
     def _full_size(self, planes: Sequence[Plane], top: int, count: int) -> Codes:
         """Chroma of these rows, as many times its codes as the matrix was made for, [2, rows, width]."""
@@ -233,8 +233,8 @@ def _codes(*shape: int) -> Codes:
     return np.zeros(shape, np.uint16)
 
 
-def _from_rgb(frame: av.VideoFrame, picture: Floats) -> None:
+def _from_rgb(frame: av.VideoFrame, image: Floats) -> None:
     deep = any(component.bits > 8 for component in frame.format.components)
     rgb = frame.reformat(format="rgb48le" if deep else "rgb24")
     pixels = packed(rgb, np.dtype(np.uint16 if deep else np.uint8))
-    to_float(np.ascontiguousarray(pixels), out=torch.from_numpy(picture))
+    to_float(np.ascontiguousarray(pixels), out=torch.from_numpy(image))

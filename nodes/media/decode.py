@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from .alpha import with_channels
 from .png import isal
 from .png_read import read_layout, read_rows
 from .profiles import apply_transform, is_srgb, profile_transform, read_profile, to_srgb
-from .quantize import Bytes, Pixels, new_floats, to_float, touched_floats
+from .quantize import Bytes, Pixels, new_floats, prefault, to_float
 
 _HINT = "Fetch it again; if it stays so, the provider made it wrong."
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -32,8 +33,13 @@ _COLOUR = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
 _READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")
 _GRAY = 0
 
+Allocate = Callable[[int, int], torch.Tensor]
+"""Gives memory for a picture of a height and a width: float32 [H,W,C], contiguous."""
 
-def decode_picture(source: bytes | Path, *, alpha: bool, max_pixels: int) -> torch.Tensor:
+
+def decode_image(
+    source: bytes | Path, *, alpha: bool, max_pixels: int, allocate: Allocate | None = None
+) -> torch.Tensor:
     """A PNG, JPEG or WebP as ComfyUI holds pictures. Blocking; other threads go on meanwhile.
 
     It is turned upright as EXIF says, and converted to sRGB where an ICC profile says that it is something
@@ -44,6 +50,7 @@ def decode_picture(source: bytes | Path, *, alpha: bool, max_pixels: int) -> tor
         alpha: whether four channels are wanted. Without, a picture's alpha is left out and its colours stay
             as they are; with, one without alpha is opaque.
         max_pixels: how large it may be; checked before anything is decoded.
+        allocate: gives the memory for the result, of as many channels as are wanted; ``None`` for new memory.
 
     Returns:
         float32, [H,W,3] or [H,W,4], exactly v / 255 or v / 65535.
@@ -52,7 +59,12 @@ def decode_picture(source: bytes | Path, *, alpha: bool, max_pixels: int) -> tor
         BadResponse: it is damaged, cut off, animated, too large, or none of the three formats.
         InvalidInput: the path cannot be read.
     """
-    return _decode(*_content(source), alpha=alpha, max_pixels=max_pixels)
+    channels = 4 if alpha else 3
+
+    def new(height: int, width: int) -> torch.Tensor:
+        return new_floats(height, width, channels)
+
+    return _decode(*_content(source), channels, max_pixels, allocate or new)
 
 
 def _content(source: bytes | Path) -> tuple[bytes, Path]:
@@ -64,8 +76,7 @@ def _content(source: bytes | Path) -> tuple[bytes, Path]:
         raise unreadable(source, error) from None
 
 
-def _decode(data: bytes, path: Path, *, alpha: bool, max_pixels: int) -> torch.Tensor:
-    channels = 4 if alpha else 3
+def _decode(data: bytes, path: Path, channels: int, max_pixels: int, allocate: Allocate) -> torch.Tensor:
     try:
         source = Source.in_memory(data, path, "picture")
         header = _check(source, max_pixels)
@@ -73,17 +84,18 @@ def _decode(data: bytes, path: Path, *, alpha: bool, max_pixels: int) -> torch.T
         # Without isal, inflating takes so long that the threads gain nothing over OpenCV's own way.
         layout = read_layout(source) if isal and source.format == "png" else None
         if layout and header.orientation == 1 and is_srgb(profile):
-            values = new_floats(header.height, header.width, channels)
+            values = allocate(header.height, header.width)
             read_rows(source, layout, values)
             return values
+        size = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
+        values = allocate(*size)
         # The codecs work in one thread; meanwhile another has the system provide the memory.
         with ThreadPoolExecutor(1) as beside:
-            size = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
-            memory = beside.submit(touched_floats, *size, channels)
-            pixels = _pixels(data, source, header, profile, alpha=alpha)
+            beside.submit(prefault, values)
+            pixels = _pixels(data, source, header, profile, alpha=channels == 4)
     except InvalidInput as error:
         raise BadResponse(error.message, hint=_HINT) from None
-    return to_float(with_channels(pixels, channels), memory.result())
+    return to_float(with_channels(pixels, channels), values)
 
 
 def _pixels(data: bytes, source: Source, header: Header, profile: bytes, *, alpha: bool) -> Pixels:

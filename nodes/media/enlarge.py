@@ -8,18 +8,25 @@ import cv2
 import numpy as np
 import torch
 
+from .quantize import Floats
 
-def enlarged(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """A picture [H,W,C] of 0..1 at another size, by Lanczos (by area where it becomes smaller). Blocking.
 
-    Returns:
-        [height,width,C], float32, of 0..1.
+def enlarge_into(image: torch.Tensor, out: torch.Tensor) -> None:
+    """Scale a picture by Lanczos (by area where it becomes smaller). Blocking.
+
+    Args:
+        image: [H,W,C] of 0..1; NaN counts as 0.
+        out: [H',W',C], contiguous float32 in main memory; becomes the picture at that size, of 0..1.
     """
-    values = image.detach().to("cpu", torch.float32).contiguous().numpy()
+    source = image.detach().to("cpu", torch.float32, copy=True).contiguous().numpy()
     # NaN, which counts as 0 everywhere here, would spread to all its neighbours.
-    values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
-    if values.shape[:2] != (height, width):
-        smaller = height < values.shape[0] or width < values.shape[1]
+    np.nan_to_num(source, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+    height, width = out.shape[:2]
+    values: Floats = out.numpy()
+    if source.shape[:2] == (height, width):
+        np.copyto(values, source)
+    else:
+        smaller = height < source.shape[0] or width < source.shape[1]
         how = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
-        values = np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)
-    return torch.from_numpy(np.clip(values, 0, 1))
+        cv2.resize(source, (width, height), dst=values, interpolation=how)
+    np.clip(values, 0, 1, out=values)

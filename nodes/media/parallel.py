@@ -55,7 +55,7 @@ def in_order(
         pool.shutdown(cancel_futures=True)
 
 
-class _Alone:
+class _SingleThreaded:
     """Counts those who want OpenCV to work in their thread alone: its number of threads is the process's."""
 
     def __init__(self) -> None:
@@ -77,18 +77,18 @@ class _Alone:
                 cv2.setNumThreads(self._before)
 
 
-_ALONE = _Alone()
+_SINGLE_THREADED = _SingleThreaded()
 
 
 @contextmanager
-def opencv_alone() -> Generator[None]:
+def single_threaded_opencv() -> Generator[None]:
     """Keep OpenCV, in the whole process, from sharing out work among threads of its own for a while.
 
     They spin while they wait for more. Where our own threads share the work already, that takes a core
     from them.
     """
-    _ALONE.enter()
+    _SINGLE_THREADED.enter()
     try:
         yield
     finally:
-        _ALONE.leave()
+        _SINGLE_THREADED.leave()

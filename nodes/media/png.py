@@ -78,7 +78,7 @@ def encode_png(image: torch.Tensor, *, threads: int | None = None) -> bytes:
     Raises:
         InvalidInput: it is not of that shape, or empty.
     """
-    height, width, channels = check_picture(image)
+    height, width, channels = check_image(image)
     rows = max(1, min(STRIP // (width * channels), height // _FEWEST_STRIPS))
     starts = range(0, height, rows)
     workers = min(len(starts), threads or available_threads())
@@ -94,7 +94,7 @@ def encode_png(image: torch.Tensor, *, threads: int | None = None) -> bytes:
     return file.getvalue()
 
 
-def check_picture(image: torch.Tensor) -> tuple[int, int, int]:
+def check_image(image: torch.Tensor) -> tuple[int, int, int]:
     """Height, width and channels of a picture [H,W,C].
 
     Raises:

@@ -75,15 +75,16 @@ def new_floats(*shape: int) -> torch.Tensor:
     return torch.from_numpy(np.empty(shape, np.float32))
 
 
-def touched_floats(*shape: int) -> torch.Tensor:
-    """The same, with most of its pages there already: the system provides one when it is first touched.
+def prefault(floats: torch.Tensor) -> None:
+    """Touch new memory, so that the system provides most of its pages now and not one by one later. Blocking.
 
     The last quarter is left to be touched later: codecs hold their bytes twice, which is half of the floats.
+
+    Args:
+        floats: contiguous, in main memory; their values do not matter and are changed.
     """
-    memory = new_floats(*shape)
-    flat = memory.numpy().reshape(-1)
+    flat = floats.numpy().reshape(-1)
     flat[: flat.size * 3 // 4 : _PAGE // 4] = 0
-    return memory
 
 
 def to_float(pixels: npt.NDArray[Any], out: torch.Tensor | None = None) -> torch.Tensor:

@@ -16,8 +16,8 @@ import torch
 
 from ...api_clients.errors import InvalidInput
 from ...api_clients.models import Limits
-from .parallel import available_threads, in_order
-from .png import STRIP, check_picture, encode_png
+from .parallel import available_threads
+from .png import STRIP, check_image, encode_png
 from .quantize import Bytes, to_uint8
 
 Format = Literal["png", "webp", "jpeg"]
@@ -75,37 +75,23 @@ def encode_for_upload(image: torch.Tensor, limits: Limits, *, threads: int | Non
     )
 
 
-def encode_batch(images: torch.Tensor, limits: Limits) -> Iterator[Encoded]:
-    """The pictures of a batch in order. Blocking; the next ones are encoded while one is being used.
+def encoded_at_once(image: torch.Tensor) -> int:
+    """How many pictures of that size are best encoded at the same time; with one, it takes all cores itself.
+
+    Large pictures keep all cores busy each, and one after the other the first is there sooner.
 
     Args:
-        images: [B,H,W,C] of 0..1, C = 3 or 4.
-        limits: formats and size that the model takes.
-
-    Yields:
-        A file each; not more than two a core are held besides the one that is being used.
-
-    Raises:
-        InvalidInput: it is not of that shape, or a picture does not fit.
+        image: one of them, [H,W,C].
     """
-    if images.ndim != 4:
-        raise InvalidInput(f"The batch has the shape {tuple(images.shape)} instead of [B, H, W, C].")
     cores = available_threads()
-    # Large pictures keep all cores busy by themselves, and one after the other the first is there sooner.
-    large = len(images) > 0 and images[0].numel() >= 2 * cores * STRIP
-    yield from in_order(
-        lambda image: encode_for_upload(image, limits, threads=None if large else 1),
-        images,
-        threads=1 if large else cores,
-        ahead=2 if large else 2 * cores,
-    )
+    return 1 if image.numel() >= 2 * cores * STRIP else cores
 
 
 def _attempts(
     image: torch.Tensor, formats: tuple[str, ...], threads: int | None
 ) -> Iterator[tuple[bytes, Format, str]]:
     """Files of falling quality, made one by one: data, format, name for people."""
-    height, width, channels = check_picture(image)
+    height, width, channels = check_image(image)
     longest = max(height, width)
     if "png" in formats:
         yield encode_png(image, threads=threads), "png", _NAMES["png"]

@@ -15,7 +15,7 @@ import torch
 from ...api_clients.errors import InvalidInput
 from .timeline import read_timeline
 from .video_read import Frames, read_frames
-from .video_source import Video, is_made_of_pictures, stored_file, window
+from .video_source import Video, is_made_of_images, stored_file, window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,22 +48,22 @@ def frames_of(video: Video, part: Range, folder: Path) -> Frames:
     Raises:
         InvalidInput: it cannot be read, has no such frames, or they would take too much memory.
     """
-    if is_made_of_pictures(video):
-        return _of_pictures(video.get_components(), part)
+    if is_made_of_images(video):
+        return _of_images(video.get_components(), part)
     with stored_file(video, folder) as path:
         start, length = video.get_active_trim_window()
         first, most = part.start, part.count
         if start or length:
             timeline = read_timeline(path)
             begin, stop = window(timeline, Fraction(start), Fraction(length))
-            beats = np.flatnonzero((timeline.shown >= begin) & (timeline.shown < stop))
-            left = -(-(len(beats) - part.start) // part.stride)
+            ticks = np.flatnonzero((timeline.frame_index >= begin) & (timeline.frame_index < stop))
+            left = -(-(len(ticks) - part.start) // part.stride)
             if left < 1:
                 raise InvalidInput(
-                    f"The trimmed clip has {len(beats)} frames; there is none from number {part.start} on.",
+                    f"The trimmed clip has {len(ticks)} frames; there is none from number {part.start} on.",
                     hint="Start earlier.",
                 )
-            first, most = int(beats[0]) + part.start, min(left, part.count or left)
+            first, most = int(ticks[0]) + part.start, min(left, part.count or left)
         return read_frames(
             path,
             start=first,
@@ -74,7 +74,7 @@ def frames_of(video: Video, part: Range, folder: Path) -> Frames:
         )
 
 
-def _of_pictures(parts: Any, part: Range) -> Frames:
+def _of_images(parts: Any, part: Range) -> Frames:
     images: torch.Tensor = parts.images[part.start :: part.stride][: part.count]
     if not len(images):
         raise InvalidInput(

@@ -21,11 +21,11 @@ import torch
 
 from ...api_clients.errors import InvalidInput
 from ...api_clients.files.open_video import OpenVideo
+from .audio import read_audio
 from .colour import Colour
 from .converter import Converter
-from .parallel import opencv_alone
+from .parallel import single_threaded_opencv
 from .quantize import Floats
-from .sound import read_sound
 from .stopping import go_on
 from .timeline import Timeline, opened, timeline_of
 
@@ -61,13 +61,13 @@ class Decoder:
         path: the clip.
         timeline: of the clip.
         colour: how the codes are meant; known from the first frame on.
-        notes: what is odd, as sentences; complete when all frames are decoded.
+        warnings: what is odd, as sentences; complete when all frames are decoded.
     """
 
     path: Path
     timeline: Timeline
     colour: Colour | None = None
-    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     _size: tuple[int, int, int] | None = None
     _damaged: int = 0
 
@@ -105,7 +105,7 @@ class Decoder:
                 hint="Get the clip again, or read a range without them.",
             )
         if self._damaged:
-            self.notes.append(f"{self._damaged} frames are damaged and were repaired by guessing.")
+            self.warnings.append(f"{self._damaged} frames are damaged and were repaired by guessing.")
 
     def _look_at(self, frame: av.VideoFrame, clip: OpenVideo) -> None:
         self._damaged += frame.is_corrupt
@@ -113,7 +113,7 @@ class Decoder:
         if self._size is None:
             self._size = size
             self.colour = Colour.of(frame, clip.video.codec_context)
-            self.notes += [*self.timeline.notes, *self.colour.notes, *_oddities(frame, clip)]
+            self.warnings += [*self.timeline.warnings, *self.colour.notes, *_warnings_about(frame, clip)]
         elif size != self._size:
             raise InvalidInput(
                 f"The frames of {self.path} change from {self._size[0]} x {self._size[1]} to "
@@ -151,53 +151,53 @@ def read_frames(
         raise InvalidInput(f"There are no frames from {start}, {count} of them, each {stride}.")
     with opened(path, threads=0) as (kind, clip):
         timeline = timeline_of(kind, clip, path)
-        shown = timeline.shown[start::stride][:count]
-        if not len(shown):
+        indices = timeline.frame_index[start::stride][:count]
+        if not len(indices):
             raise InvalidInput(
-                f"The clip has {len(timeline.shown)} frames; there is none from number {start} on.",
+                f"The clip has {len(timeline.frame_index)} frames; there is none from number {start} on.",
                 hint="Start earlier.",
             )
         decoder = Decoder(path, timeline)
-        images = _read_images(decoder, clip, shown, max_bytes, exact=exact)
-    whole = start == 0 and (count is None or start + count * stride >= len(timeline.shown))
-    length = None if whole else len(shown) * stride / timeline.rate
-    sound = None
-    if timeline.sound:
+        images = _read_images(decoder, clip, indices, max_bytes, exact=exact)
+    whole = start == 0 and (count is None or start + count * stride >= len(timeline.frame_index))
+    length = None if whole else len(indices) * stride / timeline.rate
+    audio = None
+    if timeline.has_audio:
         with opened(path) as (_, clip):
-            sound = read_sound(clip.container, timeline.start + start / timeline.rate, length)
-    return Frames(images, sound, timeline.rate / stride, tuple(decoder.notes))
+            audio = read_audio(clip.container, timeline.start + start / timeline.rate, length)
+    return Frames(images, audio, timeline.rate / stride, tuple(decoder.warnings))
 
 
-def pictures_of(decoder: Decoder, clip: OpenVideo, shown: npt.NDArray[np.int64]) -> Iterator[torch.Tensor]:
+def images_of(decoder: Decoder, clip: OpenVideo, indices: npt.NDArray[np.int64]) -> Iterator[torch.Tensor]:
     """Frames as pictures [H, W, 3], one by one, in the memory of a few. Blocking.
 
     Args:
         decoder: of the clip.
         clip: open.
-        shown: indices of stored frames, ascending; those that come twice are yielded twice.
+        indices: indices of stored frames, ascending; those that come twice are yielded twice.
     """
-    repeats = _rows(shown)
+    repeats = _rows(indices)
     converter: Converter | None = None
     for index, frame in zip(repeats, decoder.decode(clip, np.array(list(repeats))), strict=True):
         assert decoder.colour is not None
         converter = converter or Converter(decoder.colour)
-        picture: Floats = np.empty(_shape(frame), np.float32)
-        _convert(frame, picture, converter)
+        image: Floats = np.empty(_shape(frame), np.float32)
+        _convert(frame, image, converter)
         for _ in repeats[index]:
-            yield torch.from_numpy(picture)
+            yield torch.from_numpy(image)
 
 
 def _read_images(
-    decoder: Decoder, clip: OpenVideo, shown: npt.NDArray[np.int64], max_bytes: int | None, *, exact: bool
+    decoder: Decoder, clip: OpenVideo, indices: npt.NDArray[np.int64], max_bytes: int | None, *, exact: bool
 ) -> torch.Tensor:
-    rows = _rows(shown)
+    rows = _rows(indices)
     images: Floats | None = None
     waiting: deque[Future[None]] = deque()
     own: _Own | None = None
-    with opencv_alone(), ThreadPoolExecutor(_CONVERTERS, "remote-upscale-colour") as pool:
+    with single_threaded_opencv(), ThreadPoolExecutor(_CONVERTERS, "remote-upscale-colour") as pool:
         for index, frame in zip(rows, decoder.decode(clip, np.array(list(rows))), strict=True):
             if images is None:
-                images = _allocate((len(shown), *_shape(frame)), max_bytes)
+                images = _allocate((len(indices), *_shape(frame)), max_bytes)
             if own is None:
                 assert decoder.colour is not None
                 own = _Own(decoder.colour, exact)
@@ -210,9 +210,9 @@ def _read_images(
     return torch.from_numpy(images)
 
 
-def _rows(shown: npt.NDArray[np.int64]) -> dict[int, list[int]]:
+def _rows(indices: npt.NDArray[np.int64]) -> dict[int, list[int]]:
     rows: defaultdict[int, list[int]] = defaultdict(list)
-    for row, index in enumerate(shown.tolist()):
+    for row, index in enumerate(indices.tolist()):
         rows[index].append(row)
     return rows
 
@@ -248,14 +248,14 @@ def _fill(images: Floats, rows: list[int], frame: av.VideoFrame, own: _Own) -> N
         images[row] = images[rows[0]]
 
 
-def _convert(frame: av.VideoFrame, picture: Floats, converter: Converter) -> None:
+def _convert(frame: av.VideoFrame, image: Floats, converter: Converter) -> None:
     turn = _TURNS.get(frame.rotation % 360)
     if turn is None:
-        converter.convert(frame, picture)
+        converter.convert(frame, image)
         return
     upright: Floats = np.empty((frame.height, frame.width, 3), np.float32)
     converter.convert(frame, upright)
-    cv2.rotate(upright, turn, picture)
+    cv2.rotate(upright, turn, image)
 
 
 def _shape(frame: av.VideoFrame) -> tuple[int, int, int]:
@@ -264,15 +264,15 @@ def _shape(frame: av.VideoFrame) -> tuple[int, int, int]:
     return frame.height, frame.width, 3
 
 
-def _oddities(frame: av.VideoFrame, clip: OpenVideo) -> list[str]:
-    notes: list[str] = []
+def _warnings_about(frame: av.VideoFrame, clip: OpenVideo) -> list[str]:
+    warnings: list[str] = []
     if frame.interlaced_frame:
-        notes.append("The clip is interlaced; each picture holds two moments. Deinterlace it first.")
+        warnings.append("The clip is interlaced; each picture holds two moments. Deinterlace it first.")
     if frame.rotation % 360 not in {0, *_TURNS}:
-        notes.append(f"The clip is to be turned by {frame.rotation} degrees, which was not done.")
+        warnings.append(f"The clip is to be turned by {frame.rotation} degrees, which was not done.")
     aspect = clip.video.sample_aspect_ratio
     if aspect and aspect != 1:
-        notes.append(f"The clip's pixels are not square ({aspect} wide for 1 high) and were kept.")
+        warnings.append(f"The clip's pixels are not square ({aspect} wide for 1 high) and were kept.")
     if any(component.is_alpha for component in frame.format.components):
-        notes.append("The clip has alpha, which was left out.")
-    return notes
+        warnings.append("The clip has alpha, which was left out.")
+    return warnings

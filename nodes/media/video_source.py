@@ -19,9 +19,9 @@ import numpy as np
 from ...api_clients.errors import InvalidInput
 from ...api_clients.files.sniff import SUFFIXES
 from ...api_clients.models import Limits
-from .sound import check_sound, read_sound
-from .timeline import Timeline, opened, read_timeline
-from .video_read import Decoder, pictures_of
+from .audio import check_audio, read_audio
+from .timeline import Timeline, format_of_video, opened, read_timeline
+from .video_read import Decoder, images_of
 from .video_remux import copy_range
 from .video_write import write_frames, write_video
 
@@ -71,8 +71,8 @@ def as_file(video: Video, folder: Path, limits: Limits) -> SourceFile:
     Raises:
         InvalidInput: it cannot be read, or nothing is left of it after trimming.
     """
-    if is_made_of_pictures(video):
-        return _of_pictures(video, folder)
+    if is_made_of_images(video):
+        return _of_images(video, folder)
     source = video.get_stream_source()
     if not isinstance(source, io.BytesIO):
         return _of_file(Path(source), video, folder, limits)
@@ -82,9 +82,7 @@ def as_file(video: Video, folder: Path, limits: Limits) -> SourceFile:
         if made.path != held:
             held.unlink()
             return made
-        with opened(held) as (kind, _):
-            pass
-        return SourceFile(held.rename(held.with_suffix(SUFFIXES[kind])), temporary=True)
+        return SourceFile(held.rename(held.with_suffix(SUFFIXES[format_of_video(held)])), temporary=True)
 
 
 @contextmanager
@@ -112,7 +110,7 @@ def _write(source: io.BytesIO, path: Path) -> None:
         shutil.copyfileobj(source, file)
 
 
-def is_made_of_pictures(video: Video) -> bool:
+def is_made_of_images(video: Video) -> bool:
     """Whether there is no file behind a VIDEO, so that asking for one would make ComfyUI encode it.
 
     Then its class leaves ``get_stream_source`` to the abstract class that it comes from.
@@ -121,7 +119,7 @@ def is_made_of_pictures(video: Video) -> bool:
     return bool(getattr(vars(owner).get("get_components"), "__isabstractmethod__", False))
 
 
-def _of_pictures(video: Video, folder: Path) -> SourceFile:
+def _of_images(video: Video, folder: Path) -> SourceFile:
     parts = video.get_components()
     with _new(folder) as path:
         write_video(parts.images, Fraction(parts.frame_rate), path, audio=parts.audio or None)
@@ -130,9 +128,7 @@ def _of_pictures(video: Video, folder: Path) -> SourceFile:
 
 def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFile:
     start, length = video.get_active_trim_window()
-    with opened(path) as (kind, _):
-        pass
-    if not start and not length and kind in limits.formats:
+    if not start and not length and format_of_video(path) in limits.formats:
         return SourceFile(path, temporary=False)
     timeline = read_timeline(path)
     first, stop = window(timeline, Fraction(start), Fraction(length))
@@ -141,9 +137,9 @@ def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFi
     with _new(folder) as copy:
         if copy_range(path, copy, timeline, first, stop):
             return SourceFile(copy, temporary=True, note=f"{frames} {verb} copied into MP4 without encoding.")
-        notes = _encode(path, copy, timeline, first, stop)
+        warnings = _encode(path, copy, timeline, first, stop)
     sentence = f"{frames} {verb} encoded anew (H.264, crf 16), which exactness needs."
-    return SourceFile(copy, temporary=True, note=" ".join([sentence, *notes]))
+    return SourceFile(copy, temporary=True, note=" ".join([sentence, *warnings]))
 
 
 def window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, int]:
@@ -152,7 +148,7 @@ def window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, 
         first = int(start * timeline.rate)
         stop = first + int(length * timeline.rate) if length else timeline.frames
     else:
-        begin, end = int(start / timeline.clock), int((start + length) / timeline.clock)
+        begin, end = int(start / timeline.time_base), int((start + length) / timeline.time_base)
         first = int(np.searchsorted(timeline.times, begin))
         stop = int(np.searchsorted(timeline.times, end)) if length else timeline.frames
     stop = min(stop, timeline.frames)
@@ -165,23 +161,23 @@ def window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, 
 
 def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -> list[str]:
     """Encode stored frames and their sound anew; what is odd, as sentences."""
-    beats = np.flatnonzero((timeline.shown >= first) & (timeline.shown < stop))
+    ticks = np.flatnonzero((timeline.frame_index >= first) & (timeline.frame_index < stop))
     decoder = Decoder(path, timeline)
     with opened(path) as (_, clip):
-        begin = timeline.start + int(beats[0]) / timeline.rate
-        length = None if stop == timeline.frames else len(beats) / timeline.rate
-        sound = read_sound(clip.container, begin, length)
-    notes: list[str] = []
-    if sound is not None:
+        begin = timeline.start + int(ticks[0]) / timeline.rate
+        length = None if stop == timeline.frames else len(ticks) / timeline.rate
+        audio = read_audio(clip.container, begin, length)
+    warnings: list[str] = []
+    if audio is not None:
         try:
-            check_sound(sound)
+            check_audio(audio)
         except InvalidInput as error:
-            notes.append(f"{error.message} It was left out.")
-            sound = None
+            warnings.append(f"{error.message} It was left out.")
+            audio = None
     with opened(path, threads=0) as (_, clip):
-        pictures = pictures_of(decoder, clip, timeline.shown[beats])
-        write_frames(pictures, timeline.rate, copy, audio=sound)
-    return decoder.notes + notes
+        images = images_of(decoder, clip, timeline.frame_index[ticks])
+        write_frames(images, timeline.rate, copy, audio=audio)
+    return decoder.warnings + warnings
 
 
 @contextmanager

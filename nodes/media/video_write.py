@@ -20,9 +20,9 @@ from av.video.stream import VideoStream
 
 from ...api_clients.errors import InvalidInput
 from ...api_clients.text import clean
+from .audio import AudioWriter, check_audio
 from .colour import tag_encoder, to_frame
-from .parallel import opencv_alone
-from .sound import SoundWriter, check_sound
+from .parallel import single_threaded_opencv
 from .stopping import go_on
 
 _AHEAD = 2
@@ -33,10 +33,10 @@ _FRUGAL = {"rc-lookahead": "4", "bf": "0"}
 Without B-frames the clip is larger, but better, and made faster (`bench/bench_media_video.py`).
 """
 _LARGEST = 16384
-_LARGEST_CLOCK = (1 << 31) - 1
+_LARGEST_TIME_BASE = (1 << 31) - 1
 _HIGHEST_RATE = 1000
 _LARGEST_TERM = 1 << 20
-"""Of a frame rate's fraction; MP4's and H.264's clocks count in 32 bits."""
+"""Of a frame rate's fraction; MP4's and H.264's time bases count in 32 bits."""
 
 
 def write_video(
@@ -79,13 +79,13 @@ def write_frames(
     crf: int = 16,
 ) -> None:
     """As ``write_video``, of pictures that come one by one, each [H, W, 3] and of the same size. Blocking."""
-    clock = 1 / _usable_rate(rate)
+    time_base = 1 / _usable_rate(rate)
     if audio is not None:
-        check_sound(audio)
+        check_audio(audio)
     try:
-        options = _container_options(clock, audio)
-        with opencv_alone(), av.open(str(path), "w", format="mp4", options=options) as container:
-            _encode(container, frames, clock, audio, {"preset": preset, "crf": str(crf), **_FRUGAL})
+        options = _container_options(time_base, audio)
+        with single_threaded_opencv(), av.open(str(path), "w", format="mp4", options=options) as container:
+            _encode(container, frames, time_base, audio, {"preset": preset, "crf": str(crf), **_FRUGAL})
     except (FFmpegError, ValueError, OverflowError) as error:
         path.unlink(missing_ok=True)
         raise InvalidInput(
@@ -96,10 +96,10 @@ def write_frames(
         raise
 
 
-def _container_options(clock: Fraction, audio: Mapping[str, Any] | None) -> dict[str, str]:
-    # The file states lengths in ticks of this clock; with the usual 1000 they would be rounded.
-    ticks = clock.denominator
-    if audio is not None and math.lcm(ticks, audio["sample_rate"]) <= _LARGEST_CLOCK:
+def _container_options(time_base: Fraction, audio: Mapping[str, Any] | None) -> dict[str, str]:
+    # The file states lengths in units of this time base; with the usual 1000 they would be rounded.
+    ticks = time_base.denominator
+    if audio is not None and math.lcm(ticks, audio["sample_rate"]) <= _LARGEST_TIME_BASE:
         ticks = math.lcm(ticks, audio["sample_rate"])
     return {"movflags": "+faststart", "movie_timescale": str(ticks)}
 
@@ -107,26 +107,26 @@ def _container_options(clock: Fraction, audio: Mapping[str, Any] | None) -> dict
 def _encode(
     container: OutputContainer,
     frames: Iterable[torch.Tensor],
-    clock: Fraction,
+    time_base: Fraction,
     audio: Mapping[str, Any] | None,
     options: dict[str, str],
 ) -> None:
     video: VideoStream | None = None
-    sound: SoundWriter | None = None
+    audio_writer: AudioWriter | None = None
     for number, frame in enumerate(_converted(frames)):
         go_on()
         if video is None:
-            video = _add_video(container, frame, clock, options)
-            sound = None if audio is None else SoundWriter(container, audio)
-        if sound is not None:
-            sound.write_until(number * clock)
+            video = _add_video(container, frame, time_base, options)
+            audio_writer = None if audio is None else AudioWriter(container, audio)
+        if audio_writer is not None:
+            audio_writer.write_until(number * time_base)
         frame.pts = number
-        frame.time_base = clock
+        frame.time_base = time_base
         _mux(container, video, frame)
     if video is not None:
         _mux(container, video, None)
-    if sound is not None:
-        sound.write_until(None)
+    if audio_writer is not None:
+        audio_writer.write_until(None)
 
 
 def _mux(container: OutputContainer, video: VideoStream, frame: av.VideoFrame | None) -> None:
@@ -137,11 +137,11 @@ def _mux(container: OutputContainer, video: VideoStream, frame: av.VideoFrame | 
 
 
 def _add_video(
-    container: OutputContainer, frame: av.VideoFrame, clock: Fraction, options: dict[str, str]
+    container: OutputContainer, frame: av.VideoFrame, time_base: Fraction, options: dict[str, str]
 ) -> VideoStream:
-    stream = container.add_stream("libx264", rate=1 / clock, options=options)
+    stream = container.add_stream("libx264", rate=1 / time_base, options=options)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
-    stream.codec_context.time_base = clock
+    stream.codec_context.time_base = time_base
     tag_encoder(stream.codec_context)
     return stream
 
@@ -150,8 +150,8 @@ def _converted(frames: Iterable[torch.Tensor]) -> Iterator[av.VideoFrame]:
     """The pictures as frames, the next ones being converted in a thread meanwhile."""
     waiting: deque[Future[av.VideoFrame]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="remote-upscale-colour") as pool:
-        for picture in frames:
-            waiting.append(pool.submit(to_frame, picture))
+        for image in frames:
+            waiting.append(pool.submit(to_frame, image))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
         while waiting:

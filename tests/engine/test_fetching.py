@@ -7,9 +7,9 @@ import signal
 import sys
 from dataclasses import replace
 
+import faults as faulty
 import pytest
 from PIL import Image
-import faults as faulty
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import BadResponse, RemoteUpscaleError
 from remote_upscale.api_clients.registry import find_model

@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-import pytest
 import faults as faulty
+import pytest
 from remote_upscale.api_clients.engine import Engine, Job, Stage
 from remote_upscale.api_clients.errors import TimedOut
 from remote_upscale.api_clients.registry import MODELS, find_model

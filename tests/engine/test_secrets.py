@@ -4,8 +4,8 @@ import json
 import logging
 import sqlite3
 
-import pytest
 import faults as faulty
+import pytest
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.redaction import hide

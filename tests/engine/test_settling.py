@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import pytest
 import faults as faulty
+import pytest
 from remote_upscale.api_clients.engine import Engine, Job, SpendLimit, fetching
 from remote_upscale.api_clients.engine.run import JobRun
 from remote_upscale.api_clients.errors import RemoteUpscaleError
@@ -70,9 +70,7 @@ async def test_an_error_that_is_not_ours_leaves_nothing_owned_and_no_money_reser
                 await engine.run(job)
         else:
             assert (await engine.run(job)).reused is (state is not None)
-        assert await engine.ledger.call(
-            engine.ledger.sync.spent, LONG_AGO
-        ) <= Decimal("0.07")
+        assert await engine.ledger.call(engine.ledger.sync.spent, LONG_AGO) <= Decimal("0.07")
     assert len(sandbox.jobs) == 1
 
 

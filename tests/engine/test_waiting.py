@@ -5,8 +5,8 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-import pytest
 import faults as faulty
+import pytest
 from remote_upscale.api_clients.engine import Engine, Job, Stage, waiting
 from remote_upscale.api_clients.engine.waiting import Polling, WaitStrategy
 from remote_upscale.api_clients.errors import NotFound, RemoteUpscaleError, TimedOut

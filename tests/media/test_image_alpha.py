@@ -8,6 +8,13 @@ from hypothesis import strategies as st
 from remote_upscale.nodes.media.alpha import join_alpha, split_alpha
 
 
+def joined(rgb: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    """A result of those colours, which had an alpha of its own, with an alpha put into it."""
+    image = torch.cat([rgb.float(), torch.full((*rgb.shape[:2], 1), 0.3)], dim=-1)
+    join_alpha(image, alpha)
+    return image
+
+
 def test_three_channels_stay_untouched() -> None:
     image = torch.rand(2, 5, 7, 3)
     rgb, alpha = split_alpha(image)
@@ -67,7 +74,7 @@ def test_half_precision() -> None:
     image = torch.rand(1, 6, 6, 4).half().clamp(min=0.1)
     rgb, alpha = split_alpha(image)
     assert alpha is not None
-    assert torch.equal(join_alpha(rgb[0], alpha[0]), image[0].float())
+    assert torch.equal(joined(rgb[0], alpha[0]), image[0].float())
 
 
 SIZES = [(7, 9), (14, 18), (28, 36), (27, 35), (3, 4), (7, 30), (13, 5), (1, 1), (511, 3)]
@@ -77,10 +84,9 @@ SIZES = [(7, 9), (14, 18), (28, 36), (27, 35), (3, 4), (7, 30), (13, 5), (1, 1),
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_all_opaque_and_all_transparent_are_exact(height: int, width: int, value: float) -> None:
     rgb = torch.rand(height, width, 3)
-    joined = join_alpha(rgb, torch.full((7, 9), value))
-    assert joined.shape == (height, width, 4)
-    assert torch.equal(joined[..., :3], rgb)
-    assert bool((joined[..., 3] == value).all())
+    image = joined(rgb, torch.full((7, 9), value))
+    assert torch.equal(image[..., :3], rgb)
+    assert bool((image[..., 3] == value).all())
 
 
 @settings(max_examples=40, deadline=None)
@@ -88,7 +94,7 @@ def test_all_opaque_and_all_transparent_are_exact(height: int, width: int, value
 def test_scaled_alpha_stays_within_its_range(height: int, width: int, seed: int, smooth: bool) -> None:
     values = np.random.default_rng(seed).random((11, 13), np.float32)
     alpha = torch.from_numpy(values if smooth else values.round())
-    scaled = join_alpha(torch.zeros(height, width, 3), alpha)[..., 3]
+    scaled = joined(torch.zeros(height, width, 3), alpha)[..., 3]
     assert 0 <= float(scaled.min()) <= float(scaled.max()) <= 1
 
 
@@ -96,7 +102,7 @@ def test_scaled_alpha_stays_within_its_range(height: int, width: int, seed: int,
 def test_far_from_an_edge_alpha_is_exact_and_the_edge_stays_in_place(factor: int) -> None:
     alpha = torch.zeros(20, 20)
     alpha[:, 10:] = 1
-    scaled = join_alpha(torch.zeros(20 * factor, 20 * factor, 3), alpha)[..., 3]
+    scaled = joined(torch.zeros(20 * factor, 20 * factor, 3), alpha)[..., 3]
     assert bool((scaled[:, : 8 * factor] == 0).all())
     assert bool((scaled[:, 12 * factor :] == 1).all())
     assert abs(float(scaled.mean()) - 0.5) < 0.001
@@ -105,4 +111,4 @@ def test_far_from_an_edge_alpha_is_exact_and_the_edge_stays_in_place(factor: int
 
 def test_alpha_that_is_no_number_or_out_of_range() -> None:
     alpha = torch.tensor([[float("nan"), 2.0, -1.0, 0.5]])
-    assert join_alpha(torch.zeros(1, 4, 3), alpha)[..., 3].tolist() == [[0.0, 1.0, 0.0, 0.5]]
+    assert joined(torch.zeros(1, 4, 3), alpha)[..., 3].tolist() == [[0.0, 1.0, 0.0, 0.5]]

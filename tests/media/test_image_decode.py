@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 from remote_upscale.api_clients.errors import BadResponse, InvalidInput
 from remote_upscale.nodes.media import decode
-from remote_upscale.nodes.media.decode import decode_picture
+from remote_upscale.nodes.media.decode import decode_image
 
 LIMIT = 1 << 22
 RNG = np.random.default_rng(5)
@@ -45,7 +45,7 @@ def by_pillow(data: bytes, mode: str) -> np.ndarray:
 
 
 def decoded(data: bytes, *, alpha: bool = False) -> np.ndarray:
-    result = decode_picture(data, alpha=alpha, max_pixels=LIMIT)
+    result = decode_image(data, alpha=alpha, max_pixels=LIMIT)
     assert result.dtype == torch.float32
     assert result.is_contiguous()
     return result.numpy()
@@ -103,13 +103,28 @@ def test_alpha_is_that_of_pillow(name: str) -> None:
     np.testing.assert_array_equal(decoded(FILES[name], alpha=True), exactly(reference))
 
 
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("alpha", [False, True])
+def test_it_is_decoded_into_the_memory_at_hand(name: str, alpha: bool) -> None:
+    batch = torch.full((3, *COLOURS.shape[:2], 4 if alpha else 3), 7.0)
+
+    def row(height: int, width: int) -> torch.Tensor:
+        assert (height, width) == COLOURS.shape[:2]
+        return batch[1]
+
+    image = decode_image(FILES[name], alpha=alpha, max_pixels=LIMIT, allocate=row)
+    assert image.data_ptr() == batch[1].data_ptr()
+    assert torch.equal(batch[1], decode_image(FILES[name], alpha=alpha, max_pixels=LIMIT))
+    assert bool((batch[::2] == 7).all())
+
+
 def test_a_path_is_as_good_as_bytes(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(FILES["png rgba"])
-    result = decode_picture(path, alpha=True, max_pixels=LIMIT)
+    result = decode_image(path, alpha=True, max_pixels=LIMIT)
     np.testing.assert_array_equal(result.numpy(), decoded(FILES["png rgba"], alpha=True))
     with pytest.raises(InvalidInput, match="missing"):
-        decode_picture(tmp_path / "missing.png", alpha=False, max_pixels=LIMIT)
+        decode_image(tmp_path / "missing.png", alpha=False, max_pixels=LIMIT)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -306,7 +321,7 @@ def test_cut_off_anywhere(name: str) -> None:
     data = FILES[name]
     for length in [*range(0, 60, 3), *range(60, len(data) - 1, 1 + len(data) // 60), len(data) - 2]:
         with pytest.raises(BadResponse):
-            decode_picture(data[:length], alpha=True, max_pixels=LIMIT)
+            decode_image(data[:length], alpha=True, max_pixels=LIMIT)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -318,7 +333,7 @@ def test_flipped_bits_end_in_a_picture_or_our_error(name: str) -> None:
         for position in rng.integers(0, len(data), rng.integers(1, 4)):
             data[position] ^= 1 << int(rng.integers(0, 8))
         try:
-            result = decode_picture(bytes(data), alpha=bool(rng.integers(0, 2)), max_pixels=LIMIT)
+            result = decode_image(bytes(data), alpha=bool(rng.integers(0, 2)), max_pixels=LIMIT)
         except BadResponse:
             continue
         sound += 1
@@ -336,7 +351,7 @@ def test_random_bytes_in_the_middle(data: st.DataObject) -> None:
     stop = data.draw(st.integers(start, len(file)))
     broken = file[:start] + data.draw(st.binary(max_size=40)) + file[stop:]
     try:
-        result = decode_picture(broken, alpha=data.draw(st.booleans()), max_pixels=LIMIT)
+        result = decode_image(broken, alpha=data.draw(st.booleans()), max_pixels=LIMIT)
     except BadResponse:
         return
     assert result.shape[2] in {3, 4}
@@ -346,8 +361,8 @@ def test_random_bytes_in_the_middle(data: st.DataObject) -> None:
 def test_bombs_are_refused_before_decoding(kind: str) -> None:
     data = saved(Image.new("RGB", (3000, 2000)), kind)
     with pytest.raises(BadResponse, match="3000 x 2000"):
-        decode_picture(data, alpha=False, max_pixels=3000 * 2000 - 1)
-    assert decode_picture(data, alpha=False, max_pixels=3000 * 2000).shape == (2000, 3000, 3)
+        decode_image(data, alpha=False, max_pixels=3000 * 2000 - 1)
+    assert decode_image(data, alpha=False, max_pixels=3000 * 2000).shape == (2000, 3000, 3)
 
 
 def test_a_header_that_promises_more_than_there_is() -> None:
@@ -356,7 +371,7 @@ def test_a_header_that_promises_more_than_there_is() -> None:
         FILES["png rgb"][:16] + body + struct.pack(">I", zlib.crc32(b"IHDR" + body)) + FILES["png rgb"][33:]
     )
     with pytest.raises(BadResponse):
-        decode_picture(data, alpha=False, max_pixels=LIMIT)
+        decode_image(data, alpha=False, max_pixels=LIMIT)
 
 
 def test_a_profile_that_unpacks_to_gigabytes() -> None:
@@ -369,10 +384,10 @@ def test_a_profile_that_unpacks_to_gigabytes() -> None:
 def test_animations_are_refused(kind: str) -> None:
     data = saved(RGB, kind, save_all=True, append_images=[RGB.rotate(90), RGB.rotate(180)])
     with pytest.raises(BadResponse, match="animated"):
-        decode_picture(data, alpha=False, max_pixels=LIMIT)
+        decode_image(data, alpha=False, max_pixels=LIMIT)
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(50), b"<html>not found</html>", saved(RGB, "BMP")])
 def test_other_files_are_refused(data: bytes) -> None:
     with pytest.raises(BadResponse):
-        decode_picture(data, alpha=False, max_pixels=LIMIT)
+        decode_image(data, alpha=False, max_pixels=LIMIT)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from remote_upscale.api_clients.errors import InvalidInput
 from remote_upscale.nodes.media import png
-from remote_upscale.nodes.media.decode import decode_picture
+from remote_upscale.nodes.media.decode import decode_image
 from remote_upscale.nodes.media.png import combine_adler, encode_png
 
 
@@ -76,7 +76,7 @@ def test_there_and_back(height, width, channels, strip, threads, dtype, turned) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(png, "STRIP", strip)
         data = encode_png(image, threads=threads)
-    back = decode_picture(data, alpha=channels == 4, max_pixels=1 << 20)
+    back = decode_image(data, alpha=channels == 4, max_pixels=1 << 20)
     np.testing.assert_array_equal(back.numpy(), expected(image) / np.float32(255))
 
 

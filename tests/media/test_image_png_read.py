@@ -11,7 +11,7 @@ import torch
 from remote_upscale.api_clients.errors import BadResponse
 from remote_upscale.api_clients.files.formats.structure import Source
 from remote_upscale.nodes.media import decode, png, png_read
-from remote_upscale.nodes.media.decode import decode_picture
+from remote_upscale.nodes.media.decode import decode_image
 from remote_upscale.nodes.media.png import chunk
 from remote_upscale.nodes.media.png_read import read_layout, read_rows
 
@@ -100,9 +100,9 @@ def test_other_decoders_agree() -> None:
 
 def test_the_result_does_not_depend_on_the_way(monkeypatch) -> None:
     data = png.encode_png(torch.rand(120, 90, 3))
-    direct = decode_picture(data, alpha=True, max_pixels=1 << 20)
+    direct = decode_image(data, alpha=True, max_pixels=1 << 20)
     monkeypatch.setattr("remote_upscale.nodes.media.decode.read_layout", lambda source: None)
-    assert torch.equal(direct, decode_picture(data, alpha=True, max_pixels=1 << 20))
+    assert torch.equal(direct, decode_image(data, alpha=True, max_pixels=1 << 20))
 
 
 def test_kinds_that_are_left_to_opencv() -> None:
@@ -145,4 +145,4 @@ def test_damage_is_found(why: str, accelerated: bool, monkeypatch) -> None:
         monkeypatch.setattr(png_read, "isal", None)
     monkeypatch.setattr(png_read, "STRIP", 1000)
     with pytest.raises(BadResponse, match=why):
-        decode_picture(damaged()[why], alpha=False, max_pixels=1 << 20)
+        decode_image(damaged()[why], alpha=False, max_pixels=1 << 20)

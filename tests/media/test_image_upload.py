@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from remote_upscale.api_clients.errors import BadResponse, InvalidInput
+from remote_upscale.api_clients.errors import InvalidInput
 from remote_upscale.api_clients.models import Limits
-from remote_upscale.nodes.media.batches import stack_results
-from remote_upscale.nodes.media.decode import decode_picture
-from remote_upscale.nodes.media.parallel import in_order
-from remote_upscale.nodes.media.upload import JPEG_QUALITIES, Encoded, encode_batch, encode_for_upload
+from remote_upscale.nodes.media.decode import decode_image
+from remote_upscale.nodes.media.parallel import available_threads, in_order
+from remote_upscale.nodes.media.upload import JPEG_QUALITIES, Encoded, encode_for_upload, encoded_at_once
 
 ALL = ("png", "jpeg", "webp")
 
@@ -36,7 +35,7 @@ def size_of(kind: str) -> int:
 
 
 def lossless(encoded: Encoded, image: torch.Tensor) -> bool:
-    back = decode_picture(encoded.data, alpha=image.shape[2] == 4, max_pixels=1 << 22)
+    back = decode_image(encoded.data, alpha=image.shape[2] == 4, max_pixels=1 << 22)
     return bool(torch.equal(back, (image * 255).round() / 255))
 
 
@@ -61,7 +60,7 @@ def test_lossless_webp_is_next(channels: int) -> None:
     png = len(encode_for_upload(image, Limits(formats=ALL)).data)
     encoded = encode_for_upload(image, Limits(formats=ALL, max_bytes=png - 1))
     assert (encoded.format, encoded.suffix) == ("webp", ".webp")
-    back = decode_picture(encoded.data, alpha=channels == 4, max_pixels=1 << 22)
+    back = decode_image(encoded.data, alpha=channels == 4, max_pixels=1 << 22)
     wanted = (image * 255).round() / 255
     visible = wanted[..., -1:] > 0 if channels == 4 else torch.tensor(True)
     assert torch.equal(back[..., 3:], wanted[..., 3:])
@@ -117,27 +116,9 @@ def test_longer_than_webp_can_hold() -> None:
     assert encode_for_upload(image, Limits(formats=ALL, max_bytes=limit)).format == "jpeg"
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 9])
-def test_batches_in_order(count: int) -> None:
-    images = (
-        torch.stack([photograph(20, 30, seed=n) for n in range(count)]) if count else torch.zeros(0, 2, 2, 3)
-    )
-    encoded = list(encode_batch(images, Limits(formats=ALL)))
-    assert len(encoded) == count
-    assert all(lossless(one, image) for one, image in zip(encoded, images, strict=True))
-
-
-def test_batches_of_large_pictures() -> None:
-    images = torch.stack([photograph(1100, 1400, seed=n) for n in range(2)])
-    encoded = list(encode_batch(images, Limits(formats=ALL)))
-    assert all(lossless(one, image) for one, image in zip(encoded, images, strict=True))
-
-
-def test_a_batch_that_does_not_fit() -> None:
-    with pytest.raises(InvalidInput):
-        list(encode_batch(torch.rand(3, 20, 30, 3), Limits(formats=("png",), max_bytes=100)))
-    with pytest.raises(InvalidInput, match="shape"):
-        list(encode_batch(torch.rand(20, 30, 3), Limits(formats=("png",))))
+def test_large_pictures_have_all_cores_each_and_small_ones_share_them() -> None:
+    assert encoded_at_once(torch.empty(512, 512, 3)) == available_threads()
+    assert encoded_at_once(torch.empty(1, 1, 3).expand(8192, 8192, 3)) == 1
 
 
 def test_working_ahead_is_bounded_and_real() -> None:
@@ -157,25 +138,6 @@ def test_working_ahead_is_bounded_and_real() -> None:
     results.close()
     assert len(begun) <= 5
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
-
-
-def test_results_of_one_size_are_stacked() -> None:
-    pictures = [torch.rand(4, 5, 3) for _ in range(3)]
-    batch = stack_results(pictures)
-    assert batch.shape == (3, 4, 5, 3)
-    assert all(torch.equal(one, picture) for one, picture in zip(batch, pictures, strict=True))
-    assert stack_results(pictures[:1]).shape == (1, 4, 5, 3)
-
-
-def test_results_of_different_sizes_say_which() -> None:
-    pictures = [torch.zeros(4, 5, 3), torch.zeros(4, 5, 3), torch.zeros(4, 6, 3), torch.zeros(4, 5, 4)]
-    with pytest.raises(BadResponse) as caught:
-        stack_results(pictures)
-    assert "2 of 4 are 5 x 4 with 3 channels" in caught.value.message
-    assert "picture 3 is 6 x 4" in caught.value.message
-    assert "picture 4 is 5 x 4 with 4 channels" in caught.value.message
-    with pytest.raises(BadResponse):
-        stack_results([])
 
 
 def test_jpeg_of_opencv_has_the_colours_in_order() -> None:

@@ -8,7 +8,7 @@ import cv2
 import pytest
 import torch
 from remote_upscale.nodes.media import video_read
-from remote_upscale.nodes.media.parallel import opencv_alone
+from remote_upscale.nodes.media.parallel import single_threaded_opencv
 from remote_upscale.nodes.media.video_read import read_frames
 from remote_upscale.nodes.media.video_write import write_video
 
@@ -22,8 +22,8 @@ def three_threads():
 
 
 def test_opencv_gets_its_threads_back_from_the_last_who_leaves():
-    second = opencv_alone()
-    with opencv_alone():
+    second = single_threaded_opencv()
+    with single_threaded_opencv():
         second.__enter__()
         assert cv2.getNumThreads() == 1
     assert cv2.getNumThreads() == 1
@@ -32,7 +32,7 @@ def test_opencv_gets_its_threads_back_from_the_last_who_leaves():
 
 
 def test_a_number_that_somebody_else_set_meanwhile_is_kept():
-    with opencv_alone():
+    with single_threaded_opencv():
         cv2.setNumThreads(2)
     assert cv2.getNumThreads() == 2
 

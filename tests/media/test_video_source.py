@@ -1,4 +1,4 @@
-"""VIDEO as a file to send, sound put back into results, and results compared with their sources."""
+"""VIDEO as a file to send."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 import torch
+from numbered_videos import numbered, numbers, packets, ramp, times
 from remote_upscale.api_clients.errors import InvalidInput
+from remote_upscale.api_clients.files import open_video
 from remote_upscale.api_clients.models import Limits
 from remote_upscale.nodes.media.video_read import read_frames
-from remote_upscale.nodes.media.video_remux import compare, restore_sound
 from remote_upscale.nodes.media.video_source import as_file
-from remote_upscale.nodes.media.video_write import write_video
 
 LIMITS = Limits(formats=("mp4", "mov", "avi", "webm"))
 
@@ -62,62 +61,6 @@ class OfFile(AnyVideo):
 
     def get_active_trim_window(self) -> tuple[float, float]:
         return self.window
-
-
-def ramp(samples: int = 48000) -> dict[str, Any]:
-    return {
-        "waveform": torch.linspace(-0.5, 0.5, samples).view(1, 1, -1).repeat(1, 2, 1),
-        "sample_rate": 48000,
-    }
-
-
-def numbered(count: int = 30) -> torch.Tensor:
-    levels = torch.arange(count).float() / 60 + 0.2
-    return levels.view(-1, 1, 1, 1).expand(count, 48, 64, 3)
-
-
-def numbers(images: torch.Tensor) -> list[int]:
-    return ((images.mean((1, 2, 3)) - 0.2) * 60).round().int().tolist()
-
-
-def packets(path: Path, kind: str) -> list[bytes]:
-    with av.open(str(path)) as container:
-        stream = getattr(container.streams, kind)[0]
-        return [bytes(packet) for packet in container.demux(stream) if packet.size]
-
-
-def times(path: Path, kind: str) -> list[Fraction]:
-    with av.open(str(path)) as container:
-        stream = getattr(container.streams, kind)[0]
-        return [packet.pts * packet.time_base for packet in container.demux(stream) if packet.size]
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``long.mp4``: 30 frames with sound and key frames at 0, 10, 20; ``silent.mp4``; ``long.mkv``."""
-    folder = tmp_path_factory.mktemp("clips")
-    write_video(numbered(), Fraction(30000, 1001), folder / "silent.mp4", crf=1)
-    write_video(numbered(), Fraction(30000, 1001), folder / "plain.mp4", crf=1, audio=ramp())
-    recode(folder / "plain.mp4", folder / "long.mp4", "aac")
-    recode(folder / "plain.mp4", folder / "long.mkv", "aac")
-    recode(folder / "plain.mp4", folder / "pcm.mkv", "pcm_s16le")
-    return folder
-
-
-def recode(source: Path, target: Path, sound: str) -> None:
-    options = {"x264-params": "keyint=10:min-keyint=10:scenecut=0:bframes=2:open-gop=0", "crf": "1"}
-    with av.open(str(source)) as given, av.open(str(target), "w") as made:
-        video = made.add_stream("libx264", rate=Fraction(30000, 1001), options=options)
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        audio = made.add_stream(sound, rate=48000, layout="stereo")
-        for frame in given.decode(video=0):
-            frame.pict_type = 0
-            made.mux(video.encode(frame))
-        made.mux(video.encode(None))
-        given.seek(0)
-        for frame in given.decode(audio=0):
-            made.mux(audio.encode(frame))
-        made.mux(audio.encode(None))
 
 
 def test_a_file_stays_that_very_file(clips: Path, tmp_path: Path) -> None:
@@ -214,67 +157,18 @@ def test_pictures_that_cannot_be_encoded_leave_nothing_behind(tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("source", ["long.mp4", "long.mkv", "plain.mp4"])
-def test_sound_is_put_back_packet_by_packet(clips: Path, tmp_path: Path, source: str) -> None:
-    result, whole = clips / "silent.mp4", tmp_path / "whole.mp4"
-    assert restore_sound(result, clips / source, whole).done
-    assert packets(whole, "video") == packets(result, "video")
-    assert packets(whole, "audio") == packets(clips / source, "audio")
-    assert times(whole, "video") == times(result, "video")
-    with av.open(str(whole)) as container:
-        assert container.streams.video[0].average_rate == Fraction(30000, 1001)
-    before, after = read_frames(clips / source).audio, read_frames(whole).audio
-    assert before is not None
-    assert after is not None
-    shared = min(before["waveform"].shape[2], after["waveform"].shape[2])
-    assert shared >= 48000
-    if source != "long.mkv":
-        assert torch.equal(before["waveform"][..., :shared], after["waveform"][..., :shared])
-
-
-def test_sound_that_does_not_fit_is_said(clips: Path, tmp_path: Path) -> None:
-    restored = restore_sound(clips / "silent.mp4", clips / "pcm.mkv", tmp_path / "whole.mp4")
-    assert not restored.done
-    assert "pcm" in restored.note
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(("result", "source"), [("plain.mp4", "long.mp4"), ("silent.mp4", "silent.mp4")])
-def test_there_is_nothing_to_put_back(clips: Path, tmp_path: Path, result: str, source: str) -> None:
-    restored = restore_sound(clips / result, clips / source, tmp_path / "whole.mp4")
-    assert (restored.done, restored.note) == (False, "")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_result_like_its_source_has_no_differences(clips: Path) -> None:
-    assert compare(clips / "plain.mp4", clips / "long.mp4") == ()
-    assert compare(clips / "silent.mp4", clips / "silent.mp4") == ()
-
-
-def test_differences_are_sentences(clips: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.mp4"
-    write_video(numbered(25), Fraction(25), other)
-    assert compare(clips / "long.mp4", other) == (
-        "The result has 25 frames, the source 30.",
-        "The result has 25 frames a second, the source 30000/1001.",
-        "The source has sound, the result has none.",
-    )
-    write_video(numbered(20), Fraction(30000, 1001), other, audio=ramp(24000))
-    assert compare(clips / "plain.mp4", other) == (
-        "The result has 20 frames, the source 30.",
-        "The result takes 0.667 seconds, the source 1.001.",
-        "The result's sound takes 0.500 seconds, the source's 1.000.",
-    )
-
-
-def test_damaged_files_end_in_our_error(clips: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_ends_in_our_error(clips: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes((clips / "plain.mp4").read_bytes()[:300])
-    for call in (
-        lambda: compare(clips / "plain.mp4", bad),
-        lambda: restore_sound(bad, clips / "plain.mp4", tmp_path / "whole.mp4"),
-        lambda: as_file(OfFile(str(bad), 0.1), tmp_path, LIMITS),
-    ):
-        with pytest.raises(InvalidInput):
-            call()
+    with pytest.raises(InvalidInput):
+        as_file(OfFile(str(bad), 0.1), tmp_path, LIMITS)
     assert list(tmp_path.iterdir()) == [bad]
+
+
+def test_a_file_that_is_sent_as_it_is_is_not_opened_here(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr(open_video, "_open", lambda *args, **kwargs: opened.append(args))
+    as_file(OfFile(str(clips / "long.mp4")), tmp_path, LIMITS)
+    assert opened == []

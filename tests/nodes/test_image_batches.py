@@ -18,8 +18,9 @@ from remote_upscale.api_clients.errors import (
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.nodes.image import Batch, upscale_images
 from remote_upscale.nodes.options import OnFailure, RunOptions
-from remote_upscale.nodes.progress import Board
+from remote_upscale.nodes.progress import NodeProgress
 from remote_upscale.nodes.runtime import Runtime
+from remote_upscale.nodes.working_folder import WorkingFolder
 
 SEEDVR2 = find_model("fal/seedvr2-image")
 CRYSTAL = find_model("pixazo/crystal-image")
@@ -37,7 +38,7 @@ def runtime(settings):
 def upscale(runtime, tmp_path):
     async def upscale(images, *, model=SEEDVR2, parameters=PNG, options=None):
         # One of its own each time, as in ComfyUI: cancelled jobs wind down in the background.
-        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        folder = WorkingFolder(Path(tempfile.mkdtemp(dir=tmp_path)))
         batch = Batch(
             model=model,
             images=images,
@@ -45,17 +46,14 @@ def upscale(runtime, tmp_path):
             options=options or RunOptions(),
             folder=folder,
         )
-        board = Board(max(1, len(images)))
-        made = await upscale_images(batch, runtime, board)
-        assert board.fraction == 1
-        assert is_empty(folder)
+        progress = NodeProgress(max(1, len(images)))
+        with folder.hold():
+            made = await upscale_images(batch, runtime, progress)
+        assert progress.fraction == 1
+        assert not folder.path.exists()
         return made.images, json.loads(made.report), made.words
 
     return upscale
-
-
-def is_empty(folder):
-    return not any(folder.iterdir())
 
 
 def flat(*values, size=(24, 32), channels=3):

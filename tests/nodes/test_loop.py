@@ -12,9 +12,10 @@ import torch
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.nodes.image import Batch, upscale_images
 from remote_upscale.nodes.options import RunOptions
-from remote_upscale.nodes.progress import Board
+from remote_upscale.nodes.progress import NodeProgress
 from remote_upscale.nodes.runtime import Runtime
-from remote_upscale.nodes.video import Clip, Frames, upscale_clip
+from remote_upscale.nodes.video import Frames, VideoTask, upscale_video
+from remote_upscale.nodes.working_folder import WorkingFolder
 
 MOST = 0.005
 """Seconds."""
@@ -54,29 +55,37 @@ def runtime(settings):
     running.close()
 
 
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "work").mkdir()
+    folder = WorkingFolder(tmp_path / "work")
+    with folder.hold():
+        yield folder
+
+
 @pytest.mark.parametrize("channels", [3, 4])
-async def test_a_batch_of_large_pictures_does_not_hold_it(longest_step, runtime, tmp_path, channels):
+async def test_a_batch_of_large_pictures_does_not_hold_it(longest_step, runtime, folder, channels):
     batch = Batch(
         model=find_model("fal/seedvr2-image"),
         images=torch.rand(4, 1024, 1024, channels),
         parameters={"upscale_factor": 2.0, "output_format": "png"},
         options=RunOptions(),
-        folder=tmp_path,
+        folder=folder,
     )
-    made, longest = await longest_step(upscale_images(batch, runtime, Board(4)))
+    made, longest = await longest_step(upscale_images(batch, runtime, NodeProgress(4)))
     assert made.images.shape == (4, 2048, 2048, channels)
     assert longest < MOST
 
 
-async def test_a_clip_does_not_hold_it(longest_step, runtime, tmp_path):
-    clip = Clip(
+async def test_a_clip_does_not_hold_it(longest_step, runtime, folder):
+    task = VideoTask(
         model=find_model("pixazo/topaz-video"),
         video=Frames(torch.rand(12, 480, 640, 3), Fraction(24)),
         parameters={},
         options=RunOptions(),
-        folder=tmp_path,
+        folder=folder,
     )
-    made, longest = await longest_step(upscale_clip(clip, runtime, Board(1)))
+    made, longest = await longest_step(upscale_video(task, runtime, NodeProgress(1)))
     assert made.path.exists()
     assert longest < MOST
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from remote_upscale.api_clients.engine import Progress, Stage
 from remote_upscale.nodes.media.rates import exact_rate
-from remote_upscale.nodes.progress import Board
+from remote_upscale.nodes.progress import NodeProgress
 
 
 class Clock:
@@ -41,33 +41,33 @@ QUEUED, RUNNING = Stage.QUEUED, Stage.RUNNING
     ],
 )
 def test_one_job_is_told_in_full(clock, progress, words, fraction):
-    board = Board(1, clock)
-    assert (board.text, board.fraction) == ("preparing", 0)
-    board.listener(0)(progress)
-    assert board.text == words
-    assert board.fraction == pytest.approx(fraction)
+    shown = NodeProgress(1, clock)
+    assert (shown.text, shown.fraction) == ("preparing", 0)
+    shown.listener(0)(progress)
+    assert shown.text == words
+    assert shown.fraction == pytest.approx(fraction)
 
 
 def test_the_time_passes_while_nobody_reports(clock):
-    board = Board(1, clock)
-    board.listener(0)(Progress(stage=RUNNING, elapsed=12, remaining=8))
-    texts = [board.text]
+    shown = NodeProgress(1, clock)
+    shown.listener(0)(Progress(stage=RUNNING, elapsed=12, remaining=8))
+    texts = [shown.text]
     for _ in range(2):
         clock.now += 5
-        texts.append(board.text)
+        texts.append(shown.text)
     assert texts == ["running 12 s, about 8 s to go", "running 17 s, about 3 s to go", "running 22 s"]
 
 
 def test_many_jobs_are_counted(clock):
-    board = Board(4, clock)
-    board.listener(0)(Progress(stage=Stage.FETCHING))
-    board.done(0)
-    board.listener(1)(Progress(stage=RUNNING))
-    board.listener(2)(Progress(stage=RUNNING))
-    assert board.text == "1 of 4 done, 2 running, 1 preparing"
-    assert board.fraction == pytest.approx((1 + 0.2 + 0.2) / 4)
-    board.listener(2)(Progress(stage=RUNNING, elapsed=10, remaining=30))
-    assert board.text == "1 of 4 done, 2 running, 1 preparing, about 30 s to go"
+    shown = NodeProgress(4, clock)
+    shown.listener(0)(Progress(stage=Stage.FETCHING))
+    shown.done(0)
+    shown.listener(1)(Progress(stage=RUNNING))
+    shown.listener(2)(Progress(stage=RUNNING))
+    assert shown.text == "1 of 4 done, 2 running, 1 preparing"
+    assert shown.fraction == pytest.approx((1 + 0.2 + 0.2) / 4)
+    shown.listener(2)(Progress(stage=RUNNING, elapsed=10, remaining=30))
+    assert shown.text == "1 of 4 done, 2 running, 1 preparing, about 30 s to go"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ _LONGEST_BLOCK = 4096
 """Samples that a decoder may give too many, of the codecs in use."""
 
 
-class SoundWriter:
+class AudioWriter:
     """Writes a tensor of sound to a clip as AAC, a piece at a time so that it lies next to the pictures."""
 
     def __init__(self, container: OutputContainer, audio: Mapping[str, Any]) -> None:
@@ -64,7 +64,7 @@ class SoundWriter:
             self._container.mux(self._stream.encode(None))
 
 
-def check_sound(audio: Mapping[str, Any]) -> None:
+def check_audio(audio: Mapping[str, Any]) -> None:
     """Check that sound can be written as AAC.
 
     Raises:
@@ -73,12 +73,12 @@ def check_sound(audio: Mapping[str, Any]) -> None:
     _checked(audio)
 
 
-def read_sound(container: InputContainer, start: Fraction, seconds: Fraction | None) -> dict[str, Any] | None:
+def read_audio(container: InputContainer, start: Fraction, seconds: Fraction | None) -> dict[str, Any] | None:
     """The sound of an open clip as ComfyUI's AUDIO. Blocking.
 
     Args:
         container: just opened.
-        start: time of the first sample, on the clip's own clock.
+        start: time of the first sample, as the clip counts.
         seconds: its length; ``None`` is to the end.
 
     Returns:
@@ -150,8 +150,8 @@ def _blocks(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Fr
         for block in resampler.resample(frame):
             samples = cast("Floats", block.to_ndarray())
             if position is None:
-                clock = exact(block.time_base)
-                position = Fraction(0) if block.pts is None or clock is None else block.pts * clock
+                time_base = exact(block.time_base)
+                position = Fraction(0) if block.pts is None or time_base is None else block.pts * time_base
             yield position, block.sample_rate, samples
             position += Fraction(samples.shape[1], block.sample_rate)
 
