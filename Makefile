@@ -26,8 +26,8 @@ lint: ## check style and types
 	$(python) -m basedpyright --pythonpath $(python)
 
 bench: ## measure speed and memory against a baseline taken in the same run
-	@.ci/environment
-	@set -e; for script in bench/bench_*.py; do $(python) $$script; done
+	@.ci/environment dev
+	@$(python) bench/run.py
 
 clean: ## remove what was made here: environment, results, caches
 	[ ! -e .venv/.made-by-make ] || rm -rf .venv
