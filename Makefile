@@ -9,7 +9,7 @@ python := .venv/bin/python
 
 help: ## show this list
 	@echo "make TARGET, where TARGET is"
-	@sed -n 's/^\([a-z]*\):.* ## /  \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.* ## /  \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
 demo: ## run all eight models in the sandbox, and a workflow in ComfyUI if it is there
 	@.ci/environment
