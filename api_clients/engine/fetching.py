@@ -110,7 +110,8 @@ class Fetcher:
         limit = self._settings.size.result_bytes
         if output.url.startswith("data:"):
             _media_type, content = await asyncio.to_thread(decode_data_uri, output.url, limit)
-            await asyncio.to_thread(file.write_whole, content)
+            await asyncio.to_thread(file.restart)
+            await asyncio.to_thread(file.write, content)
             return
         await self._services.http.download(
             output.url,

@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..files.atomic_write import copy_into_place, move_into_place
 from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo, Info
-from ..files.sniff import sniff
+from ..files.sniff import format_of_file
 from ..ledger import Claim, Intent, JobRow, JobState
 from ..models import Model
 from ..providers.base import Done, Failed, Handle, Output, Queued, State, Submitted
@@ -416,7 +416,7 @@ class JobRun:
             model=self._model,
             path=path,
             temporary=temporary,
-            format=await asyncio.to_thread(sniff, path),
+            format=await asyncio.to_thread(format_of_file, path),
             request_id=row.request_id,
             cost=Decimal(0),
             seconds=self._reporter.elapsed,

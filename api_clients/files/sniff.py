@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..errors import InvalidInput
 from .formats import matroska
 from .formats.structure import Source
+from .spliced_file import open_input
 
 IMAGE_FORMATS = ("png", "jpeg", "webp")
 VIDEO_FORMATS = ("mp4", "mov", "webm", "matroska", "avi")
@@ -57,6 +60,12 @@ _STILL_BRANDS = {
     b"msf1": "HEIF",
 }
 _FIRST_BOXES = frozenset(b"ftyp moov mdat wide free skip".split())
+
+
+def format_of_file(path: Path) -> str:
+    """The format of a file by its path; raises as ``format_of`` does, or where it cannot be read. Blocking."""
+    with open_input(path) as file:
+        return format_of(Source(path, file, "picture or clip"))
 
 
 def format_of(source: Source) -> str:

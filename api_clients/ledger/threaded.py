@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from ..uninterrupted import uninterrupted
 from .errors import LedgerMisuse
 from .store import Ledger
 
@@ -43,16 +44,7 @@ class AsyncLedger:
             running = asyncio.wrap_future(self._thread.submit(partial(step, *args, **kwargs)))
         except RuntimeError:
             raise LedgerMisuse("The ledger is closed.") from None
-        cancelled: asyncio.CancelledError | None = None
-        while not running.done():
-            try:
-                await asyncio.wait([running])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            running.exception()  # seen; the cancellation is what is told
-            raise cancelled
-        return running.result()
+        return await uninterrupted(running)
 
     async def close(self) -> None:
         """Close the ledger, after all calls that were made; a cancelled caller waits for it, too."""

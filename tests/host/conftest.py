@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comfyui_server import ComfyUI, NotInstalled, serve
+from comfyui_server import ComfyUI, DidNotStart, NotInstalled, serve, starts_without_us
 from faulty_sandbox import FaultySandbox
 from remote_upscale.api_clients.registry import MODELS
 from remote_upscale.api_clients.sandbox import Delays
 
 AT_ONCE = Delays(queue=0, run=0)
 KEYS = {name: f"distinctive-{name}-key-77ab" for name in ("pixazo", "apixo", "fal")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for ComfyUI's start, and some for a browser's."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +67,10 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str
             yield running
     except NotInstalled as missing:
         pytest.skip(str(missing))
+    except DidNotStart:
+        if starts_without_us():
+            raise
+        pytest.skip("The ComfyUI of this machine does not start, with this pack or without it.")
 
 
 @pytest.fixture(autouse=True)
