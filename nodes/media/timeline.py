@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...api_clients.errors import InvalidInput
+from ...api_clients.files.formats.structure import Source
 from ...api_clients.files.open_video import DAMAGED, OpenVideo, exact, open_video
 from ...api_clients.files.probe import MAX_FRAME_PIXELS
 from ...api_clients.files.sniff import VIDEO_FORMATS, format_of
 from ...api_clients.files.spliced_file import open_input
-from ...api_clients.files.formats.structure import Source
 from ...api_clients.text import clean
 
 _STANDARD_RATES = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)) + tuple(
@@ -178,7 +178,9 @@ class TimelineReader:
         return _timeline(self._kind, self._clip, self._stamps, frozenset(self._keys), self._last)
 
 
-def _timeline(kind: str, clip: OpenVideo, stamps: list[int | None], keys: frozenset[int], last: int) -> Timeline:
+def _timeline(
+    kind: str, clip: OpenVideo, stamps: list[int | None], keys: frozenset[int], last: int
+) -> Timeline:
     video = clip.video
     has_audio = bool(clip.container.streams.audio)
     time_base = exact(video.time_base) or Fraction(1, av.time_base)
