@@ -294,6 +294,7 @@ class JobRun:
         trouble = await self._services.cache.store(fetched.file.path, fetched.sha256, fetched.info.bytes)
         if trouble is None:
             await self._record.stored(fetched)
+            await self._services.cache.remember(fetched.sha256, fetched.info.bytes)
         else:
             self._record.notes.append(trouble)
 
@@ -313,6 +314,7 @@ class JobRun:
             else:
                 await asyncio.to_thread(move_into_place, fetched.file.path, destination)
         await self._record.completed(destination and destination.absolute(), fetched)
+        await self._services.cache.trim(keep=None if destination else fetched.sha256)
         return _Delivered(path, temporary, fetched.info)
 
     async def _redeliver(self, row: JobRow) -> Outcome | None:

@@ -158,7 +158,7 @@ class Waiter:
                         clock.begins()
                         self._reporter.report(Stage.RUNNING, note=f"state {note}" if note else "")
                 if clock.left <= 0:
-                    raise self._too_long(job, clock)
+                    raise questions.trouble or self._too_long(job, clock)
                 await _first(watches, look, clock.left)
                 await asyncio.sleep(
                     look.elapsed + self._settings.poll_floor - clock.elapsed if look.number else 0
@@ -202,7 +202,11 @@ class Waiter:
 
 
 class _Questions:
-    """Questions about one job, and when no answer, or "there is no such job", is to be believed."""
+    """Questions about one job, and when no answer, or "there is no such job", is to be believed.
+
+    Attributes:
+        trouble: why the last question was not answered; ``None`` where it was.
+    """
 
     def __init__(self, client: ProviderClient, job: WatchedJob, settings: Settings) -> None:
         self._client = client
@@ -210,6 +214,7 @@ class _Questions:
         self._settings = settings
         self._failing: float | None = None
         self._missing: float | None = None
+        self.trouble: RemoteUpscaleError | None = None
 
     async def status(self) -> Answer[State | None]:
         """Ask once for the state; none where the answer tells nothing, so that the next look decides."""
@@ -222,7 +227,7 @@ class _Questions:
         except RemoteUpscaleError as error:
             self._failed(error)
             return Answer(None, error.retry_after)
-        self._failing = self._missing = None
+        self._failing = self._missing = self.trouble = None
         return Answer(answer.value, answer.retry_after)
 
     def missing(self, gone: NotFound) -> None:
@@ -246,6 +251,7 @@ class _Questions:
         now = time.monotonic()
         if not error.meaning.retryable:
             raise error
+        self.trouble = error
         if error.retry_after is not None:
             self._failing = None
         elif self._failing is None:

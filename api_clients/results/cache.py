@@ -80,13 +80,28 @@ class ResultCache:
             )
         try:
             await self._store.put(file, sha256, move=True)
-            await self._ledger.call(self._stored.put, sha256, size)
-            self._room -= size
-            if self._room < 0:
-                await self._evict()
         except StorageFailed as error:
             return f"The result was not kept for later runs. {error}"
         return None
+
+    async def remember(self, sha256: str, size: int) -> None:
+        """Put a result on the store's record; from then on it may be evicted, unless its job waits for it.
+
+        Never fails: what is not on record stays, until `remote-upscale jobs --prune` collects it.
+        """
+        with suppress(StorageFailed):
+            await self._ledger.call(self._stored.put, sha256, size)
+            self._room -= size
+
+    async def trim(self, *, keep: str | None) -> None:
+        """Remove what was unused for longest, where the store holds more than it may. Never fails.
+
+        Args:
+            keep: the digest of what stays, as somebody is about to read it.
+        """
+        if self._room < 0:
+            with suppress(StorageFailed):  # looked at again with the next result
+                await self._evict(keep)
 
     def local_path(self, sha256: str) -> Path | None:
         """The stored file itself, where the store is a folder that has it. Blocking."""
@@ -161,7 +176,7 @@ class ResultCache:
             StorageFailed: the store cannot be reached.
         """
         files = size = 0
-        await self._evict()
+        await self._evict(None)
         known = await self._ledger.call(self._stored.all)
         known |= await self._ledger.call(self._stored.undelivered)
         old = datetime.now(UTC) - timedelta(days=1)
@@ -171,9 +186,9 @@ class ResultCache:
                 files, size = files + 1, size + there.bytes
         return Collected(files, size)
 
-    async def _evict(self) -> None:
+    async def _evict(self, keep: str | None) -> None:
         self._room = self._limit // _LOOKS
-        for old in await self._ledger.call(self._stored.evict, self._limit):
+        for old in await self._ledger.call(self._stored.evict, self._limit, keep=keep):
             with suppress(StorageFailed):  # off the record: `remote-upscale jobs --prune` collects it
                 await self._store.remove(old)
 

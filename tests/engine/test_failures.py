@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import faults as faulty
 import pytest
 from remote_upscale.api_clients.engine import Engine, Job
-from remote_upscale.api_clients.errors import InvalidParameter, RemoteUpscaleError
-from remote_upscale.api_clients.ledger import store
+from remote_upscale.api_clients.errors import RemoteUpscaleError, StorageFailed
+from remote_upscale.api_clients.ledger import steps, store
 from remote_upscale.api_clients.registry import find_model
 
 CRYSTAL = find_model("pixazo/crystal-image")
@@ -89,7 +89,7 @@ async def test_a_ledger_that_breaks_in_the_middle_costs_a_warning_but_not_the_re
         assert sandbox.jobs[0].request_id in caplog.text
         other = replace(job, parameters={"scale_factor": 4})
         if trouble is not full:  # where nothing can be written down, nothing is sent
-            with pytest.raises(InvalidParameter, match="cannot be used"):
+            with pytest.raises(StorageFailed, match="cannot be used"):
                 await engine.run(other)
             assert len(sandbox.jobs) == 1
 
@@ -107,7 +107,7 @@ async def test_a_ledger_that_another_process_keeps_locked_for_a_while_is_waited_
 
 async def test_a_ledger_that_stays_locked_is_told_before_anything_is_sent(settings, sandbox, job, impatient):
     async with Engine.open(settings) as engine:
-        with locked(settings.home / "ledger.sqlite"), pytest.raises(InvalidParameter, match="locked"):
+        with locked(settings.home / "ledger.sqlite"), pytest.raises(StorageFailed, match="locked"):
             await engine.run(job)
         assert sandbox.jobs == []
         assert (await engine.run(job)).path.exists()
@@ -187,7 +187,8 @@ async def test_a_clock_that_is_set_back_changes_nothing(settings, sandbox, job, 
         await engine.run(job)
         back = timedelta(days=40)
         now, nanoseconds = datetime.now(UTC) - back, time.time_ns() - int(back.total_seconds() * 1e9)
-        monkeypatch.setattr(store, "_now", lambda: now)
+        monkeypatch.setattr(steps, "now", lambda: now)
+        monkeypatch.setattr(store, "now", lambda: now)
         monkeypatch.setattr(time, "time_ns", lambda: nanoseconds)
         await engine.run(replace(job, parameters={"scale_factor": 4}))
         rows = await asyncio.to_thread(engine.ledger.sync.jobs)
@@ -202,7 +203,7 @@ async def test_a_folder_that_is_a_file_is_told_before_anything_is_sent(
 ):
     (tmp_path / "file").write_text("")
     if where == "home":
-        with pytest.raises(InvalidParameter, match="ledger"):
+        with pytest.raises(StorageFailed, match="ledger"):
             async with Engine.open(replace(settings, home=tmp_path / "file")):
                 pass
     else:
@@ -212,20 +213,22 @@ async def test_a_folder_that_is_a_file_is_told_before_anything_is_sent(
     assert sandbox.requests == []
 
 
-async def test_a_full_disk_at_the_destination_keeps_the_job(settings, sandbox, job):
-    """``/dev/full`` takes the place of the hidden file that the download goes into."""
+async def test_a_full_disk_while_the_result_arrives_keeps_the_job(settings, sandbox, job):
+    """``/dev/full`` takes the place of the file that the download goes into."""
     if not os.path.exists("/dev/full"):  # noqa: ASYNC240, PTH110 (it is at hand)
         pytest.skip("this system has no /dev/full")
+    partials = settings.home / "partial"
     async with Engine.open(settings) as engine:
 
         def swap(progress):
-            if progress.stage == "fetching":
-                for partial in job.destination.parent.glob(".*.part"):
-                    partial.unlink()
-                    partial.symlink_to("/dev/full")
+            for driven in engine.services.driven:
+                if progress.stage == "queued" and not (partials / f"{driven}.part").is_symlink():
+                    (partials / f"{driven}.part").symlink_to("/dev/full")
 
-        with pytest.raises(RemoteUpscaleError, match="No space left") as caught:
+        with pytest.raises(StorageFailed, match="disk is full") as caught:
             await engine.run(job, swap)
         assert caught.value.request_id == sandbox.jobs[0].request_id
+        [link] = partials.glob("*.part")
+        link.unlink()
         assert (await engine.run(job)).reused
     assert len(sandbox.jobs) == 1

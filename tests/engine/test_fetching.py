@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import faults as faulty
+import numpy as np
 import pytest
 from PIL import Image
 from remote_upscale.api_clients.engine import Engine, Job
@@ -18,10 +19,11 @@ CRYSTAL, FAL = find_model("pixazo/crystal-image"), find_model("fal/seedvr2-image
 
 
 @pytest.fixture
-def job(draw, tmp_path):
-    """A job whose result has some hundred kilobytes."""
+def job(tmp_path):
+    """A job whose result has some megabytes."""
     source = tmp_path / "in.png"
-    draw((300, 300)).save(source)
+    noise = np.random.default_rng(5).integers(0, 256, (700, 700, 3), np.uint8)
+    Image.fromarray(noise).save(source)
     return Job(model=CRYSTAL, parameters={}, source=source, destination=tmp_path / "out" / "a.png")
 
 
@@ -39,7 +41,7 @@ async def test_without_a_destination_the_result_is_read_from_the_store(settings,
         assert not outcome.temporary
         assert outcome.path.is_relative_to(settings.home / "results")
         assert outcome.path.name == hashlib.sha256(outcome.path.read_bytes()).hexdigest()
-        assert (outcome.format, outcome.width, outcome.height) == ("png", 600, 600)
+        assert (outcome.format, outcome.width, outcome.height) == ("png", 1400, 1400)
         [row] = await rows(engine)
         assert (row.state, row.result_path, row.destination) == ("completed", None, None)
         again = await engine.run(replace(job, destination=None))
@@ -58,7 +60,7 @@ async def test_where_the_store_does_not_take_it_the_file_is_the_callers(settings
         assert outcome.temporary
         assert any("not kept" in note for note in outcome.notes)
         with Image.open(outcome.path) as picture:
-            assert picture.size == (600, 600)
+            assert picture.size == (1400, 1400)
 
 
 async def test_a_stored_result_can_be_delivered(settings, sandbox, job, tmp_path):
@@ -80,7 +82,8 @@ async def test_a_damaged_stored_result_is_not_handed_out(settings, sandbox, job)
 
 
 async def test_the_same_damaged_bytes_twice_end_the_run_and_the_job_is_kept(settings, sandbox, job):
-    sandbox.faults.add("download", faulty.truncated(whole=True), times=None)
+    damaged = faulty.literal("RIFF\x14\0\0\0WEBPVP8 \x08\0\0\0damaged!", content_type="image/webp")
+    sandbox.faults.add("download", damaged, times=None)
     async with Engine.open(replace(settings, time=replace(settings.time, retry=60))) as engine:
         with pytest.raises(BadResponse, match="not usable") as caught:
             async with asyncio.timeout(20):
@@ -116,15 +119,15 @@ async def test_a_killed_processs_download_is_continued_by_another_one(settings, 
         "REMOTE_UPSCALE_HOME": str(settings.home),
         "PIXAZO_API_KEY": settings.keys["pixazo"].reveal(),
         "FAL_KEY": settings.keys["fal"].reveal(),
-        **{settings.roots.variable(name): url for name, url in settings.roots.items()},
+        **{f"REMOTE_UPSCALE_{name.upper()}_URL": url for name, url in settings.roots.items()},
     }
-    sandbox.faults.add("download", faulty.stalls(after=0.5), times=1)
+    sandbox.faults.add("download", faulty.slow(20), times=1)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, str(job.source), str(job.destination), env=environment
     )
     partials = settings.home / "partial"
     async with asyncio.timeout(30):
-        while not any(file.suffix == ".part" and file.stat().st_size for file in _files(partials)):  # noqa: ASYNC110
+        while not any(file.suffix == ".part" and file.stat().st_size > 1 << 20 for file in _files(partials)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     await process.wait()

@@ -45,7 +45,7 @@ async def until(condition):
     [
         (Hosting, "host", None),
         (Pixazo, "read_accepted", "submission_unknown"),
-        (Pixazo, "read_state", "submitted"),
+        (Pixazo, "read_status", "submitted"),
         (fetching, "verify_result", "submitted"),
         (ResultCache, "store", "submitted"),
         (JobRun, "_deliver", "stored"),
