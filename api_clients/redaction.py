@@ -60,7 +60,8 @@ class Redactor:
         Args:
             secret: the whole of it. Of several lines, each is a secret of its own. One of less than ``PIECE``
                 characters is taken out as a whole word only.
-            passing: it ends soon and others follow it: only the last ``_PASSING`` of these are kept.
+            passing: it ends soon and others follow it: only the last ``_PASSING`` of these are kept, and none
+                of less than ``PIECE`` characters.
         """
         for line in secret.split("\n"):
             self._hide_line(line.strip(), passing=passing)
@@ -69,18 +70,15 @@ class Redactor:
         with self._lock:
             if not secret or secret.lower() in _PUBLIC or secret in self._known:
                 return
-            if not passing:
-                self._known.add(secret)
-            if len(secret) < PIECE:
+            if passing:
+                self._passing.append(frozenset(_pieces(secret)))
+            elif len(secret) < PIECE:
                 self._short |= {secret, unquote(secret)}
                 words = "|".join(re.escape(word) for word in sorted(self._short, key=len, reverse=True))
                 self._words = re.compile(rf"(?<!\w)(?:{words})(?!\w)")
-                return
-            found = frozenset(_pieces(secret))
-            if passing:
-                self._passing.append(found)
             else:
-                self._lasting |= found
+                self._known.add(secret)
+                self._lasting |= frozenset(_pieces(secret))
             self._pieces = self._lasting.union(*self._passing)
 
     def redact(self, text: str) -> str:

@@ -8,6 +8,7 @@ import time
 from ..errors import AuthenticationFailed, BadResponse, HostingFailed, Meaning, ProviderUnavailable, TimedOut
 from ..http.client import Http
 from ..http.guard import check_link
+from ..http.progress import Progress
 from ..http.retry import RetryBudget
 from ..http_messages import Reply, Request
 from ..providers.fal import Fal
@@ -15,7 +16,7 @@ from ..settings import Settings
 from .fal_errors import Refused, as_hosting, check, text
 from .fal_parts import LARGE, PartsUpload
 from .fal_token import Token, Tokens
-from .hosted import Hosted, Report, Upload
+from .hosted import Hosted, Upload
 
 WAY = "fal"
 
@@ -40,7 +41,7 @@ class FalStorage:
         self._fal = settings.provider(Fal)
         self._tokens = Tokens(self._ask_token)
 
-    async def host(self, upload: Upload, report: Report) -> Hosted:
+    async def host(self, upload: Upload, report: Progress) -> Hosted:
         """Upload a file.
 
         Raises:
@@ -72,24 +73,26 @@ class FalStorage:
             return False
         return reply.status not in (400, 401, 403, 404, 410)
 
-    async def _by_token(self, upload: Upload, about: dict[str, str], report: Report) -> str:
+    async def _by_token(self, upload: Upload, about: dict[str, str], report: Progress) -> str:
         if upload.source.size > LARGE:
             parts = PartsUpload(upload, self._tokens, self._settings, self._http, report=report)
             return await parts.run(about)
-        async for attempt in RetryBudget(self._settings.time):
+        budget = RetryBudget(self._settings.time)
+        async for attempt in budget:
+            token = await self._tokens.get()
             with attempt:
-                token = await self._tokens.get()
                 reply = await self._http.upload(
                     "POST",
                     f"{self._fal.cdn_root}/files/upload",
                     headers={**token.header, **about},
                     source=upload.source,
                     progress=report,
+                    budget=budget,
                 )
                 return text(check(reply), "access_url")
         raise AssertionError("a retried block ends by returning or raising")
 
-    async def _by_link(self, upload: Upload, about: dict[str, str], report: Report) -> str:
+    async def _by_link(self, upload: Upload, about: dict[str, str], report: Progress) -> str:
         """The other way: fal names a link to upload to, and the one that the file will have."""
         named = await self._with_key(
             "/storage/upload/initiate?storage_type=gcs",
@@ -98,13 +101,13 @@ class FalStorage:
         )
         upload_url, file_url = text(named, "upload_url"), text(named, "file_url")
         headers = {"Content-Type": upload.media_type}
-        async for attempt in RetryBudget(self._settings.time):
+        budget = RetryBudget(self._settings.time)
+        async for attempt in budget:
             with attempt:
-                check(
-                    await self._http.upload(
-                        "PUT", upload_url, headers=headers, source=upload.source, progress=report
-                    )
+                reply = await self._http.upload(
+                    "PUT", upload_url, headers=headers, source=upload.source, progress=report, budget=budget
                 )
+                check(reply)
         return file_url
 
     async def _ask_token(self) -> Token:
