@@ -152,7 +152,7 @@ async def take_turns(settings: list[Settings], folder: Path) -> list[float]:
     """Median seconds of a job in each of the engines."""
     times: list[list[float]] = [[] for _ in settings]
     async with AsyncExitStack() as stack:
-        engines = [await stack.enter_async_context(Engine(one)) for one in settings]
+        engines = [await stack.enter_async_context(Engine.open(one)) for one in settings]
         for turn in range(-3, TURNS):  # the first ones warm up
             order = list(zip(engines, times, strict=True))
             for engine, taken in order if turn % 2 else reversed(order):
@@ -190,7 +190,7 @@ async def measure_reuse(settings: Settings, folder: Path) -> int:
     reused: list[float] = []
     floor: list[float] = []
     size = 0
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         for _ in range(3):
             source = new_picture(folder, SIDE // 4)
             seconds, outcome = await run(engine, source)
