@@ -33,7 +33,7 @@ from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Secret, Settings
 from remote_upscale.api_clients.states import JobState
 from sandbox_process import sandbox_process
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 ROWS = 10_000
 TURNS = 60
@@ -112,7 +112,20 @@ def fill(url: str) -> None:
             insert(contents),
             [{"file": word(f"f{n}"), "content": word(f"c{n}"), "seen": now} for n in range(ROWS)],
         )
+    if ledger.database.file is None:
+        tidy(ledger)
     ledger.close()
+
+
+def tidy(ledger: Ledger) -> None:
+    """What PostgreSQL does by itself within a minute, and again and again while a ledger grows."""
+    rest = text("SELECT relpages - relallvisible FROM pg_class WHERE relname = 'jobs'")
+    with ledger.database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(text("VACUUM (ANALYZE)"))
+        while connection.scalar(rest):  # what was written just now is left to the next turn
+            time.sleep(0.2)
+            connection.execute(text("VACUUM (ANALYZE)"))
 
 
 def completed(number: int, at: datetime) -> dict[str, object]:

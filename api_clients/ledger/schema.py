@@ -145,7 +145,7 @@ jobs = Table(
     Index("jobs_state", "state"),
     Index("jobs_latest", "model", "sandbox", "state", "id"),
     Index("jobs_request", "request_id"),
-    Index("jobs_spending", "sandbox", "created", "cost"),
+    Index("jobs_spending", "created", "sandbox", "cost"),
 )
 """One row for each job."""
 

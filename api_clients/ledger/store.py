@@ -12,7 +12,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from ..errors import Meaning, RemoteUpscaleError, StorageFailed
 from ..providers.base import Handle
@@ -222,8 +222,9 @@ class Ledger(History):
     ) -> None:
         """The result was delivered to ``path``, or to the store alone, or past one that did not take it."""
         facts = _facts(sha256, bytes, width, height)
-        place = None if path is None else str(path)
-        self._apply(job, "mark_completed", "renew", finished=now(), result_path=place, **facts)
+        place = {} if path is None else {"result_path": str(path)}
+        first = func.coalesce(jobs.c.finished, now())  # what is delivered once more was done before
+        self._apply(job, "mark_completed", "renew", finished=first, **place, **facts)
 
     def mark_failed(self, job: str, error: RemoteUpscaleError, *, charged: bool = True) -> None:
         """The job ended for good, without a result.

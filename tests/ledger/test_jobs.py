@@ -65,6 +65,16 @@ def test_a_result_that_the_store_did_not_take_is_delivered_all_the_same(ledger, 
     assert only(ledger).may_cost
 
 
+def test_a_result_that_is_delivered_once_more_was_done_before(ledger):
+    job = completed(ledger)
+    before = only(ledger)
+    ledger.mark_stored(job, **STORED | {"sha256": "d" * 64})
+    ledger.mark_completed(job, **RESULT | {"sha256": "d" * 64, "path": None})
+    row = only(ledger)
+    assert (row.state, row.finished, row.owner) == (JobState.COMPLETED, before.finished, None)
+    assert (row.result_sha256, row.result_path) == ("d" * 64, "/out/a.png")
+
+
 def test_an_unknown_price_stays_unknown(ledger):
     prepare(ledger, cost=None)
     assert only(ledger).cost is None

@@ -22,7 +22,7 @@ def upgrade() -> None:
         jobs.alter_column("destination", existing_type=sa.Text(), nullable=True)
         jobs.add_column(sa.Column("placed", sa.DateTime(timezone=True)))
     op.create_index("jobs_request", "jobs", ["request_id"])
-    op.create_index("jobs_spending", "jobs", ["sandbox", "created", "cost"])
+    op.create_index("jobs_spending", "jobs", ["created", "sandbox", "cost"])
     op.create_table(
         "leases",
         sa.Column("name", sa.String(40), primary_key=True),
