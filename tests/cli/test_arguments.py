@@ -77,3 +77,14 @@ def test_help_and_the_list_of_models_start_without_what_is_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_list_of_jobs_starts_without_network_and_codecs():
+    program = (
+        "import sys; from remote_upscale.api_clients.cli import main\n"
+        "assert main(['jobs']) == 0 and main(['jobs', '--csv', '2026-03']) == 0\n"
+        "heavy = {'aiohttp', 'av', 'httpx', 'numpy', 'obstore', 'PIL', 'rich', 'stamina'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from remote_upscale.api_clients.errors import Kind
-from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.settings import KEY_VARIABLES, Settings
+from remote_upscale.api_clients.registry import MODELS, PROVIDERS
+from remote_upscale.api_clients.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -51,7 +51,7 @@ def test_the_table_has_no_other_models():
 
 
 def test_every_key_variable_is_named():
-    assert [name for name in KEY_VARIABLES.values() if f"`{name}`" not in README] == []
+    assert [kind.name for kind in PROVIDERS.values() if f"`{kind.key_variable}`" not in README] == []
 
 
 def test_the_example_of_settings_is_a_working_one(tmp_path):
