@@ -86,7 +86,7 @@ def _add_run(add_parser: _Add) -> None:
         default=[],
         dest="parameters",
         metavar="NAME=VALUE",
-        help="set a parameter, as the provider's page writes it; repeatable; see `remote-upscale models MODEL`",
+        help="set a parameter, as the provider's page writes it; repeatable (see `remote-upscale models`)",
     )
     run.add_argument(
         "--sandbox", action="store_true", help="use the embedded sandbox: no key, no network, no cost"

@@ -78,7 +78,7 @@ async def _check(settings: Settings, printer: Printer) -> int:
 
 
 def _status(found: list[_Finding]) -> int:
-    """Whether a job could be run: it needs one provider, a place for its input, the ledger and the results."""
+    """Whether a job could be run: it needs one provider, hosting, the ledger and the result store."""
     errors = {finding.check: finding.error for finding in found}
     of_providers = [errors[name] for name in PROVIDERS]
     if errors["hosting"] is not None or (None not in of_providers and not any(map(_refused, of_providers))):

@@ -1,4 +1,4 @@
-"""``remote-upscale jobs``: the jobs of the ledger and of the sandbox's ledger, listed, exported and pruned."""
+"""``remote-upscale jobs``: the ledger's jobs, and the sandbox's, listed, exported and pruned."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ async def _resume_all(printer: Printer) -> int:
         async with Engine.open(Settings.load()) as engine:
             for row in await engine.reconcile():
                 tell(
-                    f"{row.source}: it is not known whether {row.model} accepted this job; it may be charged. "
+                    f"{row.source}: nobody knows whether {row.model} accepted this job; it may be charged. "
                     "Look at the provider's history, or run it with --no-reuse to order it again."
                 )
             ledger = engine.ledger

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ..engine import Engine, Job, OnProgress, Outcome
-from ..errors import InvalidParameter, RemoteUpscaleError
+from ..errors import InvalidParameter, Meaning, RemoteUpscaleError, StorageFailed
 from ..files.sniff import SUFFIXES
 from ..models import Model
 from ..registry import find_model
@@ -89,9 +89,10 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidParameter(
-            f"The folder {folder} cannot be created: {error.strerror}.", hint="Choose another one with -o."
-        ) from None
+        words = f"The folder {folder} cannot be created: {error.strerror}."
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            raise InvalidParameter(words, hint="Choose another one with -o.") from None
+        raise StorageFailed(words, hint="Choose another one with -o.", meaning=Meaning.NOT_SENT) from None
 
 
 def _refuse(printer: Printer, model: str, sources: Sequence[Source], error: RemoteUpscaleError) -> int:

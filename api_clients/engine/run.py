@@ -390,7 +390,7 @@ class JobRun:
     ) -> Outcome:
         """The outcome of a job whose result was fetched just now."""
         info, expected = delivered.info, self._spec.expected
-        said = [*notes, *self._record.notes]
+        said = [*notes, *self._waiter.notes, *self._record.notes]
         if had_alpha and isinstance(info, ImageInfo) and not info.alpha:
             said.append("The input has alpha, the result has none.")
         if expected is not None and expected.exact and expected.size != info.size:

@@ -97,7 +97,8 @@ async def open_services(
             settings=settings,
             models=models,
             clients={
-                name: ProviderClient(kind(settings.roots), settings, http) for name, kind in providers.items()
+                name: ProviderClient(settings.provider(kind), settings, http)
+                for name, kind in providers.items()
             },
             http=http,
             ledger=ledger,

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -112,6 +112,9 @@ class Waiter:
         settings: ``time`` and ``poll_floor`` are used.
         strategies: whichever wakes first is followed.
         reporter: is told of every state.
+
+    Attributes:
+        notes: what the provider's replies told besides, in sentences.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class Waiter:
         self._settings = settings
         self._strategies = strategies
         self._reporter = reporter
+        self.notes: list[str] = []
 
     async def wait(self, job: WatchedJob, state: State, retry_after: float | None) -> Done | Failed:
         """The job's final state, with the result's link where there is a result.
@@ -139,7 +143,7 @@ class Waiter:
             RemoteUpscaleError: its state cannot be had; only with the meaning ``OVER`` has it ended.
         """
         clock = _Clock(job, self._settings)
-        questions = _Questions(self._client, job, self._settings)
+        questions = _Questions(self._client, job, self._settings, self._note)
         look = Look(0, 0.0, retry_after)
         async with AsyncExitStack() as stack:
             watches = [
@@ -173,20 +177,26 @@ class Waiter:
         Raises:
             RemoteUpscaleError: as ``wait`` does.
         """
-        questions = _Questions(self._client, job, self._settings)
+        questions = _Questions(self._client, job, self._settings, self._note)
         provider = self._client.provider
         while True:
             try:
-                answer = await self._client.ask(provider.result(job.handle), self._read_result)
+                answer = await self._client.ask(
+                    provider.result(job.handle), lambda reply: self._read_result(job.handle, reply)
+                )
             except NotFound as gone:
                 questions.missing(gone)
                 await asyncio.sleep(MISSING_AGAIN * self._settings.poll_floor)
             else:
                 return answer.value
 
-    def _read_result(self, reply: Reply) -> Done | Failed:
+    def _note(self, handle: Handle, reply: Reply) -> None:
+        self.notes += [n for n in self._client.provider.notes(handle, reply) if n not in self.notes]
+
+    def _read_result(self, handle: Handle, reply: Reply) -> Done | Failed:
         state = self._client.provider.read_result(reply)
         if isinstance(state, (Done, Failed)):
+            self._note(handle, reply)
             return state
         raise BadResponse(
             f"{self._client.provider.title} takes back that the job is done.", meaning=Meaning.UNKNOWN
@@ -208,9 +218,16 @@ class _Questions:
         trouble: why the last question was not answered; ``None`` where it was.
     """
 
-    def __init__(self, client: ProviderClient, job: WatchedJob, settings: Settings) -> None:
+    def __init__(
+        self,
+        client: ProviderClient,
+        job: WatchedJob,
+        settings: Settings,
+        note: Callable[[Handle, Reply], None],
+    ) -> None:
         self._client = client
         self._job = job
+        self._note = note
         self._settings = settings
         self._failing: float | None = None
         self._missing: float | None = None
@@ -220,7 +237,7 @@ class _Questions:
         """Ask once for the state; none where the answer tells nothing, so that the next look decides."""
         provider = self._client.provider
         try:
-            answer = await self._client.ask_once(provider.status(self._job.handle), provider.read_status)
+            answer = await self._client.ask_once(provider.status(self._job.handle), self._read_status)
         except NotFound as gone:
             self.missing(gone)
             return Answer(None, gone.retry_after or MISSING_AGAIN * self._settings.poll_floor)
@@ -229,6 +246,11 @@ class _Questions:
             return Answer(None, error.retry_after)
         self._failing = self._missing = self.trouble = None
         return Answer(answer.value, answer.retry_after)
+
+    def _read_status(self, reply: Reply) -> State:
+        state = self._client.provider.read_status(reply)
+        self._note(self._job.handle, reply)
+        return state
 
     def missing(self, gone: NotFound) -> None:
         """The provider says that it does not know the job; raised once that is certain.

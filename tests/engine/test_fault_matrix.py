@@ -11,28 +11,19 @@ from itertools import product
 
 import httpx
 import pytest
-import stamina
 from fault_cells import BALANCE, BEFORE, BIG, CELLS, NEVER, STAGES
 from fault_rows import AT_ONCE, INTERRUPTED, Later
 from faults import Do, Stage
 from remote_upscale.api_clients.engine import Engine, Job
-from remote_upscale.api_clients.engine.channel import Channel
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.http import Http
 from remote_upscale.api_clients.providers.apixo import Apixo
+from remote_upscale.api_clients.providers.client import ProviderClient
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import TimeLimits
 
 ROWS = {f"{stage}: {name}": (stage, row) for stage, rows in STAGES.items() for name, row in rows.items()}
-ATTEMPTS = 3
 LEFT_BEHIND = (Later.FETCHED, Later.GONE, Later.STUCK)
-
-
-@pytest.fixture(autouse=True)
-def no_waits():
-    """What is tried again is so at once, and this often in all."""
-    with stamina.set_testing(True, attempts=ATTEMPTS):
-        yield
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -48,7 +39,7 @@ def one_tls_context():
 def patient(settings):
     """Settings under which nothing runs out of time, but large replies are refused."""
     size = replace(settings.size, reply_bytes=BIG // 2, result_bytes=BIG // 2)
-    time = TimeLimits(retry=20, idle=20, transfer=20, cancel=20)
+    time = TimeLimits(retry=1.5, idle=20, transfer=20, cancel=20)
     return replace(settings, size=size, time=time, poll_floor=0.005)
 
 
@@ -184,7 +175,8 @@ async def test_balance_cell(check, patient, sandbox):
 
     async def ask():
         async with Http(settings) as http:
-            return apixo.read_balance(await Channel(apixo, settings, http).call(apixo.balance()))
+            client = ProviderClient(apixo, settings, http)
+            return (await client.ask_once(apixo.balance(), apixo.read_balance)).value
 
     settings = limited(patient, check.action.do, check.kind)
     async with asyncio.timeout(20):
