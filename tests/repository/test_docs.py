@@ -233,6 +233,33 @@ def test_the_json_output_has_the_fields_that_are_told(tmp_path):
     assert first_cells(text) == [*list(printed[0]), "error"]
 
 
+def as_printed(line, folder):
+    """A line without what differs from one run to the next."""
+    return re.sub(r"[\d.]+ s\b", "N s", line.replace(str(folder), "/home/me")).strip()
+
+
+def test_the_examples_print_what_they_show(tmp_path):
+    """All of the page, in order, in one folder; what is left out at the end of one is marked."""
+    for file in ("cat.png", "cat.mp4"):
+        shutil.copy(ROOT / "demo" / "media" / file, tmp_path)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("REMOTE_UPSCALE_")}
+    page = COMMANDS.partition("\n## JSON output\n")[0]
+    examples = re.findall(r"^    \$ remote-upscale (.*)\n((?:(?!    \$)(?:    .*)?\n)+)", page, re.MULTILINE)
+    assert len(examples) > 4
+    for command, shown in examples:
+        done = subprocess.run(
+            [sys.executable, "-m", "remote_upscale", *command.split()],
+            cwd=tmp_path,
+            env=own | {"REMOTE_UPSCALE_HOME": str(tmp_path / "home"), "COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        printed = [as_printed(line, tmp_path) for line in (done.stdout + done.stderr).splitlines()]
+        for line in re.findall(r"^    (.+)$", shown, re.MULTILINE):
+            assert line.strip() == "…" or as_printed(line, tmp_path) in printed, command
+
+
 # Errors and the library
 
 
