@@ -72,12 +72,16 @@ def test_every_make_target_named_exists(file):
 # Configuration
 
 
+NO_VARIABLES = {"REMOTE_UPSCALE_OPTIONS"}
+"""Has the form of one, but is what ComfyUI calls the type of the run options."""
+
+
 def variables_of_the_code():
     """Every variable of ours that is named as a whole in the code, and the keys."""
     sources = [file for layer in ("api_clients", "nodes") for file in (ROOT / layer).rglob("*.py")]
     text = "".join(file.read_text("utf-8") for file in sources)
     ours = set(re.findall(r"\bREMOTE_UPSCALE(?:_[A-Z]+)+\b", text))
-    return ours | {provider.key_variable for provider in PROVIDERS.values()}
+    return ours - NO_VARIABLES | {provider.key_variable for provider in PROVIDERS.values()}
 
 
 def test_every_variable_is_in_the_table_and_no_other():
@@ -88,7 +92,8 @@ def test_every_variable_is_in_the_table_and_no_other():
 @pytest.mark.parametrize("file", FILES, ids=name)
 def test_no_page_names_a_variable_that_is_not_read(file):
     named = set(re.findall(r"\bREMOTE_UPSCALE(?:_[A-Z]+)+\b", file.read_text("utf-8")))
-    assert named - variables_of_the_code() == set()
+    invented = {"REMOTE_UPSCALE_MIRABEL_URL"}  # of the provider that CONTRIBUTING invents
+    assert named - variables_of_the_code() - invented == set()
 
 
 def test_the_roots_have_their_defaults():
@@ -225,7 +230,34 @@ def test_the_json_output_has_the_fields_that_are_told(tmp_path):
     assert [{key: one.get(key) for key in same} for one in printed] == [
         {key: one.get(key) for key in same} for one in told
     ]
-    assert first_cells(text) == list(printed[0]) + ["error"]
+    assert first_cells(text) == [*list(printed[0]), "error"]
+
+
+def as_printed(line, folder):
+    """A line without what differs from one run to the next."""
+    return re.sub(r"[\d.]+ s\b", "N s", line.replace(str(folder), "/home/me")).strip()
+
+
+def test_the_examples_print_what_they_show(tmp_path):
+    """All of the page, in order, in one folder; what is left out at the end of one is marked."""
+    for file in ("cat.png", "cat.mp4"):
+        shutil.copy(ROOT / "demo" / "media" / file, tmp_path)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("REMOTE_UPSCALE_")}
+    page = COMMANDS.partition("\n## JSON output\n")[0]
+    examples = re.findall(r"^    \$ remote-upscale (.*)\n((?:(?!    \$)(?:    .*)?\n)+)", page, re.MULTILINE)
+    assert len(examples) > 4
+    for command, shown in examples:
+        done = subprocess.run(
+            [sys.executable, "-m", "remote_upscale", *command.split()],
+            cwd=tmp_path,
+            env=own | {"REMOTE_UPSCALE_HOME": str(tmp_path / "home"), "COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        printed = [as_printed(line, tmp_path) for line in (done.stdout + done.stderr).splitlines()]
+        for line in re.findall(r"^    (.+)$", shown, re.MULTILINE):
+            assert line.strip() == "…" or as_printed(line, tmp_path) in printed, command
 
 
 # Errors and the library

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -33,9 +34,26 @@ def test_the_extra_asks_for_what_the_script_installs():
     assert extra == f"{NAMES[0]}>={least[1]}"
 
 
-@pytest.mark.parametrize("layer", ["api_clients"])
-def test_the_library_runs_without_opencv(layer):
-    found = [str(path) for path in (ROOT / layer).rglob("*.py") if "cv2" in path.read_text("utf-8")]
+@pytest.mark.slow
+def test_the_package_asks_for_opencv_only_in_its_extras(tmp_path):
+    """As the metadata say that are built from a copy of the checkout."""
+    for name in ("api_clients", "nodes"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE", "__init__.py", "install.py"):
+        shutil.copy(ROOT / file, tmp_path)
+    code = "import setuptools.build_meta as b; print(b.prepare_metadata_for_build_wheel('.'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    [metadata] = tmp_path.glob("*.dist-info/METADATA")
+    required = re.findall(r"^Requires-Dist: (opencv.*)$", metadata.read_text("utf-8"), re.MULTILINE)
+    assert required
+    assert [line for line in required if "; extra ==" not in line] == []
+
+
+def test_the_library_runs_without_opencv():
+    found = [str(path) for path in (ROOT / "api_clients").rglob("*.py") if "cv2" in path.read_text("utf-8")]
     assert found == []
 
 
