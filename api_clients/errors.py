@@ -3,14 +3,16 @@
 Each error is one sentence of what happened (``message``), one of what to do (``hint``), and the provider's
 ``request_id`` where there is one. ``kind`` is the word that scripts branch on; the set of kinds is part of
 the outside contract. ``meaning`` is what our own code branches on. An error is complete when it is made:
-whoever catches one and knows more raises another. No message, hint or attribute ever holds a key or a signed
-link.
+whoever catches one and knows more raises another. No message, hint or attribute ever holds a signed link, and
+what is registered as a secret (``redaction``) is taken out of messages and hints when an error is made.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import ClassVar, Self
+
+from .redaction import redact
 
 
 class Kind(StrEnum):
@@ -91,9 +93,9 @@ class RemoteUpscaleError(Exception):
         meaning: Meaning | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redact(message)
+        self.hint = redact(hint)
+        super().__init__(self.message)
         self.request_id = request_id
         self.meaning = meaning or self.usual_meaning
         self.retry_after = retry_after

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 
 from .errors import BadResponse, Meaning
@@ -41,21 +42,36 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
 
+    def parse(self) -> None:
+        """Read the body as JSON now, so that ``json`` has it at once; blocking, never fails.
+
+        For a large body, in a thread.
+        """
+        self._document  # noqa: B018 (kept when it is first read)
+
     def json(self) -> Any:
-        """The body as JSON.
+        """The body as JSON. It is read once: everyone is given the same document, which nobody may change.
 
         Raises:
             BadResponse: it is something else.
         """
+        document, readable = self._document
+        if readable:
+            return document
+        start = clean(self.body[:120].decode("utf-8", "replace"))
+        raise BadResponse(
+            f"The provider answered HTTP {self.status}, but not in JSON: {start or 'nothing'}.",
+            hint="A proxy in between may be the cause; try again later.",
+            meaning=Meaning.UNKNOWN,
+        )
+
+    @cached_property
+    def _document(self) -> tuple[Any, bool]:
+        """The body as JSON, and whether it is that."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body), True
         except (ValueError, RecursionError):
-            start = clean(self.body[:120].decode("utf-8", "replace"))
-            raise BadResponse(
-                f"The provider answered HTTP {self.status}, but not in JSON: {start or 'nothing'}.",
-                hint="A proxy in between may be the cause; try again later.",
-                meaning=Meaning.UNKNOWN,
-            ) from None
+            return None, False
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object; raises as ``json`` does."""
@@ -80,11 +96,12 @@ class Reply:
         text = self.headers.get("retry-after", "").strip()
         if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text):
             return float(text)
-        until, now = _http_date(text), _http_date(self.headers.get("date", ""))
+        until, now = read_date(text), read_date(self.headers.get("date", ""))
         return max(0.0, (until - now).total_seconds()) if until and now else None
 
 
-def _http_date(text: str) -> datetime | None:
+def read_date(text: str) -> datetime | None:
+    """A date as HTTP writes it, in UTC; ``None`` for anything else."""
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):

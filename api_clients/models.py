@@ -33,6 +33,19 @@ class Limits:
     max_bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class Checked:
+    """Parameters that may be sent.
+
+    Attributes:
+        values: canonical, defaults filled in, in the order of the provider's page.
+        notes: what was left out, in sentences.
+    """
+
+    values: dict[str, Value]
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """One remote upscaler.
@@ -88,8 +101,11 @@ class Model:
             f"{self.id} has no parameter {name[:80]}.", hint=f"{meant}It has: {', '.join(names)}."
         )
 
-    def effective(self, given: Mapping[str, object]) -> dict[str, Value]:
-        """The parameters as they will be sent: checked, canonical, defaults filled in, in page order.
+    def check(self, given: Mapping[str, object]) -> Checked:
+        """Check parameters, and fill in what is not set.
+
+        A parameter of a mode other than the chosen one is left out with a note where the mode is given in so
+        many words, as in the pages' own examples. Without the mode it is an error: it would have no effect.
 
         Args:
             given: what the user set; a value of ``None`` counts as not set.
@@ -101,28 +117,14 @@ class Model:
             name: self.parameter(name).check(value) for name, value in given.items() if value is not None
         }
         filled = {p.name: p.default for p in self.parameters if p.default is not None} | wanted
-        return {
-            p.name: filled[p.name] for p in self.parameters if self._belongs(p, wanted=wanted, filled=filled)
-        }
-
-    def _belongs(
-        self, parameter: Parameter, *, wanted: Mapping[str, Value], filled: Mapping[str, Value]
-    ) -> bool:
-        name = parameter.name
-        if not parameter.applies(filled):
-            if name not in wanted or parameter.only_with is None:
-                return False
-            other, value = parameter.only_with
-            raise InvalidParameter(
-                f"{name} is {wanted[name]}, but it is only used with {other}={value}, "
-                f"and {other} is {filled.get(other, 'not set')}.",
-                hint=f"Set {other} to {value}, or leave {name} out.",
-            )
-        if name not in filled:
-            if parameter.required:
-                raise InvalidParameter(f"{name} is missing; it must be {parameter.allowed}.")
-            return False
-        return name in wanted or not any(rival in wanted for rival in parameter.overridden_by)
+        values: dict[str, Value] = {}
+        notes: list[str] = []
+        for parameter in self.parameters:
+            if not parameter.applies(filled):
+                notes += _left_out(parameter, wanted, filled)
+            elif _is_sent(parameter, wanted, filled):
+                values[parameter.name] = filled[parameter.name]
+        return Checked(values, tuple(notes))
 
     def output_format(self, values: Mapping[str, Value]) -> str:
         """The result's file format, ``png``, ``jpeg``, ``webp`` or ``mp4``, for checked parameters."""
@@ -130,3 +132,27 @@ class Model:
         if chosen.endswith("(.mp4)"):
             return "mp4"
         return "jpeg" if chosen == "jpg" else chosen
+
+
+def _left_out(parameter: Parameter, wanted: Mapping[str, Value], filled: Mapping[str, Value]) -> list[str]:
+    """The note on a parameter that does not apply, if it was given; raises where nobody chose the mode."""
+    name = parameter.name
+    if name not in wanted or parameter.only_with is None:
+        return []
+    other, value = parameter.only_with
+    if other in wanted:
+        return [f"{name} was not sent, because it is only used with {other}={value}."]
+    raise InvalidParameter(
+        f"{name} is {wanted[name]}, but it is only used with {other}={value}, "
+        f"and {other} is {filled.get(other, 'not set')}.",
+        hint=f"Set {other} to {value}, or leave {name} out.",
+    )
+
+
+def _is_sent(parameter: Parameter, wanted: Mapping[str, Value], filled: Mapping[str, Value]) -> bool:
+    name = parameter.name
+    if name not in filled:
+        if parameter.required:
+            raise InvalidParameter(f"{name} is missing; it must be {parameter.allowed}.")
+        return False
+    return name in wanted or not any(rival in wanted for rival in parameter.overridden_by)

@@ -20,8 +20,19 @@ RemoteStore = S3Store | GCSStore | AzureStore
 PART = 8 << 20
 """Bytes of one part of a large object: 10,000 of them make 80 GB, and S3 wants 5 MiB at least."""
 
+_FIRST_WAIT = timedelta(seconds=0.25)
+_LONGEST_WAIT = timedelta(seconds=15)
+_MOST_RETRIES = 1000  # the time decides
 _SLOWEST_PART = 300  # seconds for one request: a part at 27 kB/s
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_PASSING = {
+    "InternalError",
+    "OperationTimedOut",
+    "RequestTimeout",
+    "ServerBusy",
+    "ServiceUnavailable",
+    "SlowDown",
+}
 _ENDPOINT_VARIABLES = (
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL",
@@ -46,7 +57,11 @@ def connect(url: str, limits: TimeLimits) -> RemoteStore | None:
         "read_timeout": timedelta(seconds=limits.idle),
         "timeout": timedelta(seconds=_SLOWEST_PART),
     }
-    retry: RetryConfig = {"max_retries": 6, "retry_timeout": timedelta(seconds=limits.retry)}
+    retry: RetryConfig = {  # of each request: a part that is through stays, and begins the time anew
+        "max_retries": _MOST_RETRIES,
+        "retry_timeout": timedelta(seconds=limits.retry),
+        "backoff": {"init_backoff": _FIRST_WAIT, "max_backoff": _LONGEST_WAIT, "base": 2},
+    }
     try:
         store = from_url(url, client_options=client, retry_config=retry)
     except (BaseError, OSError, ValueError):
@@ -66,5 +81,6 @@ def is_refusal(error: Exception) -> bool:
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether the store could not be reached, or did not answer."""
-    return not error_code(error) and type(error).__name__ == "GenericError"
+    """Whether the store could not be reached, did not answer, or is too busy."""
+    found = _CODE.search(str(error))
+    return type(error).__name__ == "GenericError" and (found is None or found[1] in _PASSING)

@@ -6,6 +6,7 @@ a node's widgets, the sandbox's validation. ``None`` is never a value; it means 
 
 from __future__ import annotations
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -58,7 +59,16 @@ class Parameter(ABC):
         """
 
     def parse(self, text: str) -> Value:
-        """The value written as ``text`` on a command line; raises as ``check`` does."""
+        """The value written as ``text`` on a command line, or as in the JSON of the provider's page.
+
+        Raises:
+            InvalidParameter: as ``check`` does.
+        """
+        written = _as_json(text)
+        return self.read(written if isinstance(written, str) else text)
+
+    def read(self, text: str) -> Value:
+        """The value written as ``text``, which is no JSON; raises as ``check`` does."""
         return self.check(text)
 
     def refuse(self, value: object) -> NoReturn:
@@ -100,7 +110,7 @@ class Number(Parameter):
             self.refuse(value)
         return int(value) if value == int(value) and not self.decimal else float(value)
 
-    def parse(self, text: str) -> Value:
+    def read(self, text: str) -> Value:
         try:
             number = float(text)
         except ValueError:
@@ -132,7 +142,7 @@ class Integer(Parameter):
             self.refuse(value)
         return whole
 
-    def parse(self, text: str) -> Value:
+    def read(self, text: str) -> Value:
         try:
             number = int(text)
         except ValueError:
@@ -179,6 +189,10 @@ class Choices(Parameter):
         return tuple(str(word) for word in words)
 
     def parse(self, text: str) -> Value:
+        written = _as_json(text)
+        return self.check(written) if isinstance(written, list) else super().parse(text)
+
+    def read(self, text: str) -> Value:
         return self.check([word.strip() for word in text.split(",")])
 
 
@@ -195,10 +209,9 @@ class Flag(Parameter):
             self.refuse(value)
         return value
 
-    def parse(self, text: str) -> Value:
-        words = {"true": True, "yes": True, "on": True, "1": True}
-        words |= {"false": False, "no": False, "off": False, "0": False}
-        return self.check(words.get(text.lower(), text))
+    def read(self, text: str) -> Value:
+        found = yes_or_no(text)
+        return self.check(text if found is None else found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +231,23 @@ class Text(Parameter):
         if self.https and not (value.startswith("https://") and len(value) > len("https://")):
             self.refuse(value)
         return value
+
+
+def yes_or_no(text: str) -> bool | None:
+    """What a word for yes or no says: ``1 true yes on`` or ``0 false no off``; ``None`` for other words."""
+    words = {"true": True, "yes": True, "on": True, "1": True}
+    words |= {"false": False, "no": False, "off": False, "0": False}
+    return words.get(text.lower())
+
+
+def _as_json(text: str) -> list[object] | str | None:
+    """A list or a string in JSON, as the pages write them; ``None`` for everything else."""
+    if not text.startswith(("[", '"')):
+        return None
+    try:
+        return cast("list[object] | str", json.loads(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def either(words: list[str]) -> str:

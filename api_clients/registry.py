@@ -12,9 +12,13 @@ from .providers.apixo import Apixo
 from .providers.base import Provider
 from .providers.fal import Fal
 from .providers.pixazo import Pixazo
+from .roots import Root
 
 PROVIDERS: Mapping[str, type[Provider]] = MappingProxyType(
     {provider.name: provider for provider in (Pixazo, Apixo, Fal)}
+)
+ROOTS: Mapping[str, Root] = MappingProxyType(
+    {root.name: root for provider in PROVIDERS.values() for root in provider.roots}
 )
 MODELS: Mapping[str, Model] = MappingProxyType(
     {model.id: model for provider in PROVIDERS.values() for model in provider.models}

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import platformdirs
 
-from . import credentials
+from . import credentials, redaction
 from .errors import InvalidParameter
+from .parameters import Value, either, yes_or_no
 from .prices import Price
+from .providers.base import Provider
+from .registry import PROVIDERS
+from .roots import Roots
 from .settings_file import (
     read_at_once,
     read_budget,
     read_dollars,
     read_limits,
+    read_options,
     read_prices,
     read_settings_file,
 )
 
 PRODUCT = "remote-upscale"
+
+SANDBOX_KEY = "sandbox"
+"""What the sandbox takes as the key of every provider. It is no secret, and stays legible."""
+
+_P = TypeVar("_P", bound=Provider)
 
 
 class Secret:
@@ -47,22 +57,6 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Roots:
-    """Where the providers are. No trailing slash."""
-
-    pixazo: str = "https://gateway.pixazo.ai"
-    apixo: str = "https://api.apixo.ai/api/v1"
-    fal_queue: str = "https://queue.fal.run"
-    fal_rest: str = "https://rest.fal.ai"
-    fal_cdn: str = "https://v3.fal.media"
-    fal_api: str = "https://api.fal.ai/v1"
-
-    def all(self) -> tuple[str, ...]:
-        """Every root, for the guard that decides which loopback links may be followed."""
-        return tuple(getattr(self, spec.name) for spec in fields(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +119,7 @@ class Settings:
     home: Path
     roots: Roots = field(default_factory=Roots)
     keys: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
+    options: Mapping[str, Mapping[str, Value]] = field(default_factory=dict[str, Mapping[str, Value]])
     hosting: str = "auto"
     bucket_url: str | None = None
     ledger_url: Secret | None = None
@@ -140,36 +135,45 @@ class Settings:
 
     @classmethod
     def load(
-        cls, environ: Mapping[str, str] | None = None, *, home: Path | None = None, account: str = ""
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        home: Path | None = None,
+        account: str = "",
+        providers: Iterable[type[Provider]] = tuple(PROVIDERS.values()),
     ) -> Settings:
         """Read the environment, ``settings.toml`` and ``credentials.toml``.
 
         A named account has the keys of ``credentials.toml`` and no others. Without a name, keys of the
-        environment come first, then those of the account ``default``.
+        environment come first, then those of the account ``default``. Every secret that is read is from then
+        on left out of what this process shows, logs and stores.
 
         Args:
             environ: instead of the process's environment.
             home: the home folder where ``REMOTE_UPSCALE_HOME`` does not name one.
             account: whose keys are used.
+            providers: those whose keys, roots and options are read.
 
         Raises:
             AuthenticationFailed: there is no such account, or others can read the file of the keys.
             InvalidParameter: a variable or a line of the file is unusable; says which and why.
         """
         env = os.environ if environ is None else environ
+        known = tuple(providers)
+        redaction.hide_environment(env)
         named = env.get("REMOTE_UPSCALE_HOME")
         folder = Path(named).expanduser() if named else home or platformdirs.user_data_path(PRODUCT, False)
         settings = cls(
             home=folder.absolute(),
-            roots=_roots(env),
-            keys=_keys(env, folder / credentials.FILE, account),
+            roots=_roots(env, known),
+            keys=_keys(env, folder / credentials.FILE, account, known),
             hosting=_hosting(env.get("REMOTE_UPSCALE_HOSTING") or "auto"),
             bucket_url=env.get("REMOTE_UPSCALE_BUCKET_URL") or None,
             ledger_url=Secret(ledger) if (ledger := env.get("REMOTE_UPSCALE_LEDGER_URL")) else None,
             results_url=env.get("REMOTE_UPSCALE_RESULTS_URL") or None,
-            sandbox=env.get("REMOTE_UPSCALE_SANDBOX", "").strip() not in ("", "0"),
+            sandbox=_switch("REMOTE_UPSCALE_SANDBOX", env),
         )
-        settings = _with_file(settings, read_settings_file(settings.home / "settings.toml"))
+        settings = _with_file(settings, read_settings_file(settings.home / "settings.toml"), known)
         cap = env.get("REMOTE_UPSCALE_BUDGET_USD", "").strip()
         return replace(settings, budget=read_dollars("REMOTE_UPSCALE_BUDGET_USD", cap)) if cap else settings
 
@@ -178,45 +182,67 @@ class Settings:
         """Where the ledger is: a file, or a database's URL."""
         return self.ledger_url.reveal() if self.ledger_url else self.home / "ledger.sqlite"
 
-    def in_sandbox(self, roots: Roots) -> Settings:
-        """The same, with every provider and the hosting of inputs answered by the sandbox at ``roots``."""
-        keys = {name: Secret("sandbox") for name in KEY_VARIABLES}
-        return replace(self, roots=roots, keys=keys, hosting="fal", bucket_url=None, sandbox=True)
+    def provider(self, kind: type[_P]) -> _P:
+        """A provider with these settings' roots and options."""
+        return kind(self.roots, self.options.get(kind.name))
+
+    def in_sandbox(
+        self, roots: Roots, providers: Iterable[type[Provider]] = tuple(PROVIDERS.values())
+    ) -> Settings:
+        """The same, with every provider and the hosting of inputs answered by the sandbox at ``roots``.
+
+        A sandbox has its ledger and its results below the home folder, and touches nothing else: no
+        database, no object store, and no ledger of real jobs.
+        """
+        return replace(
+            self,
+            home=self.home / "sandbox",
+            roots=roots,
+            keys={provider.name: Secret(SANDBOX_KEY) for provider in providers},
+            hosting="fal",
+            bucket_url=None,
+            ledger_url=None,
+            results_url=None,
+            sandbox=True,
+        )
 
 
-KEY_VARIABLES = {"pixazo": "PIXAZO_API_KEY", "apixo": "APIXO_API_KEY", "fal": "FAL_KEY"}
-"""The environment variable of each provider's key."""
-
-_ROOT_VARIABLES = {
-    "pixazo": "REMOTE_UPSCALE_PIXAZO_URL",
-    "apixo": "REMOTE_UPSCALE_APIXO_URL",
-    "fal_queue": "REMOTE_UPSCALE_FAL_QUEUE_URL",
-    "fal_rest": "REMOTE_UPSCALE_FAL_REST_URL",
-    "fal_cdn": "REMOTE_UPSCALE_FAL_CDN_URL",
-    "fal_api": "REMOTE_UPSCALE_FAL_API_URL",
-}
 _HOSTING_WAYS = ("auto", "fal", "object-store", "url")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def _keys(env: Mapping[str, str], path: Path, account: str) -> dict[str, Secret]:
-    accounts = credentials.read_credentials(path, tuple(KEY_VARIABLES))
+def _keys(
+    env: Mapping[str, str], path: Path, account: str, providers: tuple[type[Provider], ...]
+) -> dict[str, Secret]:
+    accounts = credentials.read_credentials(path, tuple(provider.name for provider in providers))
+    named = {provider.name: env.get(provider.key_variable, "").strip() for provider in providers}
+    named = {name: key for name, key in named.items() if key}
+    for keys in (named, *accounts.values()):  # an account that is not used now may be by another run
+        for key in keys.values():
+            if key != SANDBOX_KEY:
+                redaction.hide(key)
     if account:
-        keys = dict(credentials.keys_of(accounts, account, path))
+        keys = credentials.keys_of(accounts, account, path)
     else:
-        named = {name: env.get(variable, "").strip() for name, variable in KEY_VARIABLES.items()}
-        keys = {**accounts.get(credentials.DEFAULT, {}), **{name: key for name, key in named.items() if key}}
+        keys = {**accounts.get(credentials.DEFAULT, {}), **named}
     return {name: Secret(key) for name, key in keys.items()}
 
 
-def _roots(env: Mapping[str, str]) -> Roots:
+def _roots(env: Mapping[str, str], providers: tuple[type[Provider], ...]) -> Roots:
+    declared = [root for provider in providers for root in provider.roots]
     return Roots(
-        **{
-            name: _root(variable, env[variable])
-            for name, variable in _ROOT_VARIABLES.items()
-            if env.get(variable)
-        }
+        **{root.name: _root(root.variable, env[root.variable]) for root in declared if env.get(root.variable)}
     )
+
+
+def _switch(variable: str, env: Mapping[str, str]) -> bool:
+    text = env.get(variable, "").strip()
+    on = yes_or_no(text) if text else False
+    if on is None:
+        raise InvalidParameter(
+            f"{variable} is {text[:80]}, but it must be 1, true, yes or on; 0, false, no or off; or empty."
+        )
+    return on
 
 
 def _root(variable: str, url: str) -> str:
@@ -238,12 +264,12 @@ def _root(variable: str, url: str) -> str:
 def _hosting(way: str) -> str:
     if way not in _HOSTING_WAYS:
         raise InvalidParameter(
-            f"REMOTE_UPSCALE_HOSTING is {way[:80]}, but it must be one of {', '.join(_HOSTING_WAYS)}."
+            f"REMOTE_UPSCALE_HOSTING is {way[:80]}, but it must be {either(list(_HOSTING_WAYS))}."
         )
     return way
 
 
-def _with_file(settings: Settings, table: dict[str, Any]) -> Settings:
+def _with_file(settings: Settings, table: dict[str, Any], providers: tuple[type[Provider], ...]) -> Settings:
     """Apply the contents of ``settings.toml``."""
     budget, unpriced = read_budget(table.pop("budget", {}))
     settings = replace(
@@ -252,6 +278,11 @@ def _with_file(settings: Settings, table: dict[str, Any]) -> Settings:
         size=read_limits(settings.size, "size", table.pop("size", {})),
         at_once=read_at_once(table.pop("at_once", settings.at_once)),
         prices=read_prices(table.pop("prices", {})),
+        options={
+            provider.name: read_options(provider.name, provider.options, table.pop(provider.name))
+            for provider in providers
+            if provider.options and provider.name in table
+        },
         budget=budget,
         unpriced=unpriced,
     )

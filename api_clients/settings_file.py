@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .errors import InvalidParameter
+from .parameters import Parameter, Value
 from .prices import PerJob, PerOutputMegapixel, Price
 
 if TYPE_CHECKING:
@@ -96,6 +97,25 @@ def read_prices(table: object) -> dict[str, Price]:
         InvalidParameter: one of them is no such thing.
     """
     return {name: _price(name, value) for name, value in _table("prices", table).items()}
+
+
+def read_options(provider: str, declared: tuple[Parameter, ...], table: object) -> dict[str, Value]:
+    """A provider's own options, from the table with its name.
+
+    Raises:
+        InvalidParameter: it is no table, or holds what the provider does not declare or allow.
+    """
+    options = {option.name: option for option in declared}
+    values = _table(provider, table)
+    for name in values:
+        if name not in options:
+            raise InvalidParameter(
+                f"{_HERE}: {name} is not one of {', '.join(options)}, which [{provider}] has."
+            )
+    try:
+        return {name: options[name].check(value) for name, value in values.items()}
+    except InvalidParameter as error:
+        raise error.but(message=f"{_HERE}: {error.message}") from None
 
 
 def read_dollars(name: str, value: object) -> Decimal:

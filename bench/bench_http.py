@@ -22,7 +22,7 @@ import httpx
 from aiohttp import web
 from httpx_aiohttp import AiohttpTransport
 from remote_upscale.api_clients.files.spliced_file import SplicedFile
-from remote_upscale.api_clients.http import Http
+from remote_upscale.api_clients.http import Http, PartialFile
 from remote_upscale.api_clients.settings import Roots, Settings
 
 TURNS = 5
@@ -132,8 +132,10 @@ async def ours(root: str, folder: Path) -> None:
     settings = Settings(home=folder, roots=Roots(pixazo=root))
     async with Http(settings) as http:
         before, start = peak_mb(), time.perf_counter()
-        await http.download(f"{root}/r?mb={FLAT_MB}", folder / "r", max_bytes=FLAT_MB << 20)
-        _tell("Http.download", start, before)
+        with PartialFile.open(folder / "r") as partial:
+            await http.download(f"{root}/r?mb={FLAT_MB}", partial, max_bytes=FLAT_MB << 20)
+            partial.sha256()
+        _tell("Http.download with SHA-256", start, before)
         before, start = peak_mb(), time.perf_counter()
         await http.upload("PUT", f"{root}/r", headers={}, source=SplicedFile.whole(folder / "r"))
         _tell("Http.upload", start, before)
@@ -142,7 +144,7 @@ async def ours(root: str, folder: Path) -> None:
 def _tell(name: str, start: float, before: float) -> None:
     rate = FLAT_MB / (time.perf_counter() - start)
     print(
-        f"{name:15} {FLAT_MB} MiB {rate:8,.0f} MiB/s, {peak_mb() - before:5.1f} MiB more memory at its peak"
+        f"{name:26} {FLAT_MB} MiB {rate:8,.0f} MiB/s, {peak_mb() - before:5.1f} MiB more memory at its peak"
     )
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from goals import at_least, at_most
 from PIL import Image
 from remote_upscale.api_clients.engine import Engine, Job, Outcome
 from remote_upscale.api_clients.files.atomic_write import create_partial, discard, move_into_place
@@ -32,7 +33,7 @@ from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Secret, Settings
 from remote_upscale.api_clients.states import JobState
 from sandbox_process import sandbox_process
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 ROWS = 10_000
 TURNS = 60
@@ -44,30 +45,29 @@ MODEL = replace(find_model("fal/seedvr2-image"), first_poll=0)
 PARAMETERS: Mapping[str, object] = {"upscale_factor": 4, "output_format": "png"}
 
 
-def main() -> int:
-    """Measure, print tables, and return 1 if a limit was missed."""
+def main() -> None:
+    """Measure and print tables."""
     with TemporaryDirectory() as name, sandbox_process(seconds=0) as environment:
         folder = Path(name)
         settings = replace(Settings.load(environment, home=folder), poll_floor=0.005, budget=Decimal(10**6))
-        return max(measure_ledgers(settings, folder), asyncio.run(measure_reuse(settings, folder)))
+        measure_ledgers(settings, folder)
+        asyncio.run(measure_reuse(settings, folder))
 
 
-def measure_ledgers(settings: Settings, folder: Path) -> int:
+def measure_ledgers(settings: Settings, folder: Path) -> None:
     """The first table."""
     print(f"{f'one job with {ROWS:,} others in':<32}{'empty':>10}{'full':>12}{'twice empty':>14}{'limit':>8}")
-    missed = False
     for title, two in databases(folder):
         at = [replace(settings, ledger_url=Secret(url)) for url in two]
         fill(two[1])
         empty, again, full = asyncio.run(take_turns([at[0], at[0], at[1]], folder))
         ratio = full / empty
-        missed |= ratio > MOST_ADDED
+        goal = at_most(MOST_ADDED, f"one job with {ROWS:,} others in {title}", ratio, "x")
         print(
             f"{title:<32}{empty * 1e3:>7.1f} ms{ratio:>11.3f}x{again / empty:>13.3f}x{MOST_ADDED:>7.2f}x"
-            f"  {'missed' if ratio > MOST_ADDED else 'met'}",
+            f"  {goal.verdict}",
             flush=True,
         )
-    return int(missed)
 
 
 def databases(folder: Path) -> Iterator[tuple[str, list[str]]]:
@@ -112,7 +112,20 @@ def fill(url: str) -> None:
             insert(contents),
             [{"file": word(f"f{n}"), "content": word(f"c{n}"), "seen": now} for n in range(ROWS)],
         )
+    if ledger.database.file is None:
+        tidy(ledger)
     ledger.close()
+
+
+def tidy(ledger: Ledger) -> None:
+    """What PostgreSQL does by itself within a minute, and again and again while a ledger grows."""
+    rest = text("SELECT relpages - relallvisible FROM pg_class WHERE relname = 'jobs'")
+    with ledger.database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(text("VACUUM (ANALYZE)"))
+        while connection.scalar(rest):  # what was written just now is left to the next turn
+            time.sleep(0.2)
+            connection.execute(text("VACUUM (ANALYZE)"))
 
 
 def completed(number: int, at: datetime) -> dict[str, object]:
@@ -152,7 +165,7 @@ async def take_turns(settings: list[Settings], folder: Path) -> list[float]:
     """Median seconds of a job in each of the engines."""
     times: list[list[float]] = [[] for _ in settings]
     async with AsyncExitStack() as stack:
-        engines = [await stack.enter_async_context(Engine(one)) for one in settings]
+        engines = [await stack.enter_async_context(Engine.open(one)) for one in settings]
         for turn in range(-3, TURNS):  # the first ones warm up
             order = list(zip(engines, times, strict=True))
             for engine, taken in order if turn % 2 else reversed(order):
@@ -184,13 +197,13 @@ async def run(engine: Engine, source: Path) -> tuple[float, Outcome]:
     return time.perf_counter() - began, outcome
 
 
-async def measure_reuse(settings: Settings, folder: Path) -> int:
+async def measure_reuse(settings: Settings, folder: Path) -> None:
     """The second table."""
     made: list[float] = []
     reused: list[float] = []
     floor: list[float] = []
     size = 0
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         for _ in range(3):
             source = new_picture(folder, SIDE // 4)
             seconds, outcome = await run(engine, source)
@@ -205,15 +218,14 @@ async def measure_reuse(settings: Settings, folder: Path) -> int:
                 floor.append(least(outcome.path, folder / "floor.png"))
             size = outcome.path.stat().st_size
     making, reusing, least_ = map(statistics.median, (made, reused, floor))
-    met = making / reusing >= GOAL
+    goal = at_least(GOAL, f"a reused result of {SIDE}², against making it", making / reusing, "x")
     title = f"a result of {SIDE}² ({size / 1e6:.0f} MB)"
     print(f"{title:<32}{'made':>10}{'reused':>12}{'ratio':>14}{'goal':>8}")
     print(
         f"{'':<32}{making:>8.2f} s{reusing * 1e3:>9.0f} ms{making / reusing:>13.1f}x{GOAL:>7.0f}x"
-        f"  {'met' if met else 'missed'}"
+        f"  {goal.verdict}"
     )
     print(f"{'hash, copy and sync alone':<42}{least_ * 1e3:>9.0f} ms{making / least_:>13.1f}x")
-    return int(not met)
 
 
 def least(source: Path, destination: Path) -> float:
@@ -231,4 +243,4 @@ def least(source: Path, destination: Path) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -27,9 +27,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from goals import at_least, at_most
 from PIL import Image
-from remote_upscale.api_clients.files.strip.png import chunks
-from remote_upscale.api_clients.files.strip.structure import Source
+from remote_upscale.api_clients.files.formats.png import chunks
+from remote_upscale.api_clients.files.formats.structure import Source
 from remote_upscale.nodes.media import png
 from remote_upscale.nodes.media.decode import decode_image
 from remote_upscale.nodes.media.quantize import to_float, to_uint8
@@ -210,7 +211,7 @@ def decode(data: bytes) -> torch.Tensor:
 
 def row(step: str, what: str, value: float, goal: float, *, most: bool, unit: str = "x") -> bool:
     """Print one line; whether the goal is reached."""
-    reached = value <= goal if most else value >= goal
+    reached = (at_most if most else at_least)(goal, f"{step}: {what}", value, unit).met
     sign = "<=" if most else ">="
     print(f"{step:<24}{what:<34}{value:>9.2f} {unit:<3} goal {sign} {goal:<5g} {'yes' if reached else 'NO'}")
     return reached

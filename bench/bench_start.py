@@ -25,16 +25,21 @@ GOAL = 150.0
 MARK = "measured: "
 
 
-def main() -> int:
-    """Measure, print a table, and return 1 if the goal was missed."""
+def main() -> None:
+    """Measure and print a table."""
     sys.path.insert(0, str(ROOT / "tests" / "support"))
-    from comfyui_server import STANDINS, NotInstalled, find  # noqa: PLC0415 (not there in ComfyUI's process)
+    # In ComfyUI's process these are not there.
+    from comfyui_server import STANDINS, NotInstalled, find, starts_without_us  # noqa: PLC0415
+    from goals import at_most  # noqa: PLC0415
 
     try:
         folder, python = find()
     except NotInstalled as missing:
         print(f"{missing} What the pack adds to its start was not measured.")
-        return 0
+        return
+    if not starts_without_us():
+        print(f"The ComfyUI in {folder} does not start. What the pack adds to its start was not measured.")
+        return
     with TemporaryDirectory() as base:
         command = [str(python), str(Path(__file__)), str(folder), base]
         environment = {**os.environ, "PYTHONPATH": str(STANDINS)}
@@ -44,9 +49,10 @@ def main() -> int:
     print(f"{'added to the start of ComfyUI':<32}{'median':>10}{'longest':>10}")
     for title, values in zip(("import and nodes", "descriptions of the nodes"), columns, strict=True):
         print(f"{title:<32}{statistics.median(values):>7.1f} ms{max(values):>7.1f} ms")
-    verdict = "met" if both <= GOAL else "missed"
-    print(f"{'both':<32}{both:>7.1f} ms{max(map(sum, turns)):>7.1f} ms  at most {GOAL:.0f} ms: {verdict}")
-    return int(both > GOAL)
+    goal = at_most(GOAL, "what the pack adds to the start of ComfyUI", both, "ms")
+    print(
+        f"{'both':<32}{both:>7.1f} ms{max(map(sum, turns)):>7.1f} ms  at most {GOAL:.0f} ms: {goal.verdict}"
+    )
 
 
 def turn(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
@@ -87,4 +93,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         once(*sys.argv[1:])
     else:
-        sys.exit(main())
+        main()

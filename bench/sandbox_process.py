@@ -22,8 +22,7 @@ def sandbox_process(*, seconds: float) -> Iterator[dict[str, str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            roots = json.loads(process.stdout.readline())
-            variables = {f"REMOTE_UPSCALE_{name.upper()}_URL": url for name, url in roots.items()}
+            variables = json.loads(process.stdout.readline())
             variables |= dict.fromkeys(("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY"), "sandbox")
             own = {
                 name: value for name, value in os.environ.items() if not name.startswith("REMOTE_UPSCALE_")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict
 
-from remote_upscale.api_clients.registry import MODELS
+from remote_upscale.api_clients.registry import MODELS, ROOTS
 from remote_upscale.api_clients.sandbox import Delays, Sandbox, serve
 
 
 def tell(sandbox: Sandbox) -> None:
-    """Print where the providers' roots are, as a line of JSON."""
-    print(json.dumps(asdict(sandbox.roots)), flush=True)
+    """Print the environment that points the providers' roots here, as a line of JSON."""
+    print(json.dumps({ROOTS[name].variable: url for name, url in sandbox.roots.items()}), flush=True)
 
 
 if __name__ == "__main__":

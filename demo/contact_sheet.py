@@ -144,7 +144,7 @@ class Sheet:
     def titles(self, place: Place, entry: Entry, right: float) -> None:
         """The model, and what was asked of it."""
         provider, _, name = entry.model.partition("/")
-        end = self.text(place, f"{provider} / ", 24, PROVIDER[provider])
+        end = self.text(place, f"{provider} / ", 24, PROVIDER.get(provider, BRIGHT))
         self.text((end, place[1]), name, 24, BRIGHT)
         self.text((right, place[1]), entry.settings, 17, MUTED, "rs")
 

@@ -17,14 +17,14 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from comfyui_server import Ended, NotInstalled, Rejected, serve  # noqa: E402 (the tests start it as well)
+from comfyui_server import DidNotStart, Ended, NotInstalled, Rejected, find, serve  # noqa: E402 (the tests start it as well)
 
 WORKFLOW = ROOT / "example_workflows" / "api" / "chain-two-models-side-by-side.json"
 PATIENCE = 300.0
 
 
 def run_workflow(picture: Path, results: Path, environment: Mapping[str, str]) -> None:
-    """Run the workflow and leave its picture beside the other results, or say how to get a ComfyUI.
+    """Run the workflow and leave its picture beside the other results, or say in one line why it was not run.
 
     Args:
         picture: what ComfyUI loads.
@@ -40,6 +40,8 @@ def run_workflow(picture: Path, results: Path, environment: Mapping[str, str]) -
             _run(picture, results, Path(base), environment)
     except NotInstalled as missing:
         print(f"  skipped: {missing}", flush=True)
+    except DidNotStart as failure:
+        print(f"  skipped: {_in_one_line(failure)}", flush=True)
     except (Rejected, RuntimeError, TimeoutError) as failure:
         raise SystemExit(f"ComfyUI could not run it: {failure}") from failure
 
@@ -58,6 +60,13 @@ def _run(picture: Path, results: Path, base: Path, environment: Mapping[str, str
             print(f"  {report['model']}: completed in {report['seconds']:.1f} s", flush=True)
         [saved] = _of_class(prompt, "SaveImage")
         shutil.copy(comfyui.output(ended, saved), results / f"in-comfyui{picture.suffix}")
+
+
+def _in_one_line(failure: DidNotStart) -> str:
+    """The log of a ComfyUI that does not start usually ends with the reason."""
+    _, *log = str(failure).strip().splitlines()
+    reason = f": {log[-1].strip()}" if log else "."
+    return f"the ComfyUI in {find()[0]} does not start{reason}"
 
 
 def _of_class(prompt: Mapping[str, Any], name: str) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from contact_sheet import Entry, draw_sheet
 from in_comfyui import run_workflow
+from remote_upscale.api_clients.registry import PROVIDERS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "demo-results"
@@ -63,7 +64,7 @@ JOBS = (
 
 def environment() -> dict[str, str]:
     """This process's environment without the user's own keys, stores and ledger."""
-    keys = ("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY")
+    keys = {provider.key_variable for provider in PROVIDERS.values()}
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -11,9 +11,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from faulty_sandbox import FaultySandbox
 from PIL import Image, PngImagePlugin
 from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.sandbox import Delays, Sandbox
+from remote_upscale.api_clients.sandbox import Delays
 from remote_upscale.api_clients.settings import Secret, Settings, TimeLimits
 
 pytest_plugins = ["postgresql_server", "s3_server"]
@@ -76,12 +77,12 @@ def clip(tmp_path: Path) -> Path:
 @pytest.fixture
 async def sandbox():
     """A sandbox whose jobs are done at once."""
-    async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0), keys=KEYS) as running:
+    async with FaultySandbox(MODELS.values(), delays=Delays(queue=0, run=0), keys=KEYS) as running:
         yield running
 
 
 @pytest.fixture
-def settings(tmp_path: Path, sandbox: Sandbox) -> Settings:
+def settings(tmp_path: Path, sandbox: FaultySandbox) -> Settings:
     """Settings of a user with all three keys, at the sandbox, who does not like to wait."""
     return Settings(
         home=tmp_path / "home",

@@ -50,7 +50,7 @@ async def _upscaled(folder: Path) -> dict[str, Image.Image]:
     texture = folder / "texture.png"
     _texture().save(texture)
     drawn: dict[str, Image.Image] = {}
-    async with Engine(Settings(home=folder / "home", sandbox=True)) as engine:
+    async with Engine.open(Settings(home=folder / "home", sandbox=True)) as engine:
         for shot in SHOTS:
             clip = MODELS[shot.model].media is Media.VIDEO
             source = texture if shot.tiled else CLIP if clip else PHOTO

@@ -10,7 +10,7 @@ from ..states import JobState
 
 _EXIT_STATUS = (
     "exit status: 0 every input done; 1 some input failed; 2 unusable arguments or parameters (nothing was "
-    "sent); 3 no key or no way to host the input (nothing was sent); 130 interrupted"
+    "sent, not even an upload); 3 no key or no way to host the input (nothing was sent); 130 interrupted"
 )
 
 
@@ -42,8 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("model", nargs="?", metavar="MODEL", help="show only this one, with its parameters")
     _add_jobs(add_parser)
     _add(add_parser, "resume", "finish every paid job that is not yet on disk")
+    _add_fetch(add_parser)
     _add(
-        add_parser, "check", "tell whether keys, hosting and ledger are in order, and how to fix what is not"
+        add_parser,
+        "check",
+        "check keys, hosting, ledger and result store, and say how to fix what is not in order",
     )
     sandbox = _add(add_parser, "sandbox", "serve the embedded sandbox on loopback until stopped", json=False)
     sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: a free one)")
@@ -67,7 +70,7 @@ def _add_run(add_parser: _Add) -> None:
     run.epilog = _EXIT_STATUS
     run.add_argument("model", metavar="MODEL", help="a model's id, see `remote-upscale models`")
     run.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="a file, a glob or a public URL; the same one counts once"
+        "inputs", nargs="+", metavar="INPUT", help="a file, a glob or a public URL; repeated ones count once"
     )
     run.add_argument(
         "-o",
@@ -83,16 +86,34 @@ def _add_run(add_parser: _Add) -> None:
         default=[],
         dest="parameters",
         metavar="NAME=VALUE",
-        help="set a parameter; may be given more than once; see `remote-upscale models MODEL`",
+        help="set a parameter, as the provider's page writes it; repeatable (see `remote-upscale models`)",
     )
-    run.add_argument("--sandbox", action="store_true", help="rehearse: no key, no network, no cost")
+    run.add_argument(
+        "--sandbox", action="store_true", help="use the embedded sandbox: no key, no network, no cost"
+    )
     run.add_argument(
         "--dry-run", action="store_true", help="send nothing; check, and print the expected size and cost"
     )
     run.add_argument(
         "--no-reuse",
         action="store_true",
-        help="pay again even if the result of the same content and parameters is there",
+        help="order and pay again, even if there is a result for the same content and parameters",
+    )
+
+
+def _add_fetch(add_parser: _Add) -> None:
+    fetch = _add(
+        add_parser, "fetch", "bring the result of a job that was ordered elsewhere, by its request id"
+    )
+    fetch.epilog = _EXIT_STATUS
+    fetch.add_argument("model", metavar="MODEL", help="the id of the model that the job was ordered from")
+    fetch.add_argument("request_id", metavar="REQUEST_ID", help="the provider's id of the job")
+    fetch.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE_OR_FOLDER",
+        help="where the result goes: a folder if it is one or ends with /, else a file",
     )
 
 
@@ -121,7 +142,7 @@ def _add_jobs(add_parser: _Add) -> None:
     instead.add_argument(
         "--prune",
         action="store_true",
-        help="instead, remove finished jobs of more than 90 days ago, and stored results that nothing needs",
+        help="instead, remove finished jobs older than 90 days, and stored results that no job needs",
     )
 
 

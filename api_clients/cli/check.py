@@ -6,23 +6,20 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from PIL import Image
-
-from ..engine.channel import Channel, require_key
-from ..errors import BadResponse, RemoteUpscaleError
+from ..errors import BadResponse, Kind, Meaning, RemoteUpscaleError
 from ..files.spliced_file import SplicedFile
 from ..hosting import Hosting, require_hosting
-from ..http import Http
+from ..http import Http, PartialFile
 from ..ledger import Ledger, month_start
 from ..providers.base import Provider
+from ..providers.client import ProviderClient
 from ..registry import MODELS, PROVIDERS
-from ..results import Results
-from ..sandbox import Sandbox
+from ..results import open_results
 from ..settings import Settings
 from ..text import clean
 from . import exits
@@ -35,9 +32,23 @@ class _Finding:
     """What one thing was found to be. ``detail`` says no more than what was really tried."""
 
     check: str
-    ok: bool
     detail: str
-    hint: str = ""
+    error: RemoteUpscaleError | None = None
+
+    @classmethod
+    def failed(cls, check: str, error: RemoteUpscaleError) -> _Finding:
+        """It is not in order."""
+        return cls(check, error.message, error)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is in order."""
+        return self.error is None
+
+    def document(self) -> dict[str, object]:
+        """As a JSON object."""
+        hint = self.error.hint if self.error else ""
+        return {"check": self.check, "ok": self.ok, "detail": self.detail, "hint": hint}
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -47,7 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
         settings = Settings.load()
     except RemoteUpscaleError as error:
         tell(str(error))
-        return exits.before_sending(error)
+        return exits.of_error(error)
     return run_until_stopped(partial(_check, settings, printer))
 
 
@@ -55,34 +66,48 @@ async def _check(settings: Settings, printer: Printer) -> int:
     found: list[_Finding] = []
     async with AsyncExitStack() as stack:
         if settings.sandbox:
+            from ..sandbox import Sandbox  # noqa: PLC0415 (it brings an HTTP server and codecs)
+
             sandbox = await stack.enter_async_context(Sandbox(MODELS.values()))
             settings = settings.in_sandbox(sandbox.roots)
         http = await stack.enter_async_context(Http(settings))
         async for finding in _findings(settings, http):
             found.append(finding)
             _show(printer, finding)
-    usable = {finding.check for finding in found if finding.ok}
-    return (
-        exits.DONE
-        if {"ledger", "results", "hosting"} <= usable and usable & set(PROVIDERS)
-        else exits.NOT_SET_UP
+    return _status(found)
+
+
+def _status(found: list[_Finding]) -> int:
+    """Whether a job could be run: it needs one provider, hosting, the ledger and the result store."""
+    errors = {finding.check: finding.error for finding in found}
+    of_providers = [errors[name] for name in PROVIDERS]
+    if errors["hosting"] is not None or (None not in of_providers and not any(map(_refused, of_providers))):
+        return exits.NOT_SET_UP
+    needed = [errors["ledger"], errors["results"], *([] if None in of_providers else of_providers)]
+    return exits.DONE if not any(needed) else exits.SOME_FAILED
+
+
+def _refused(error: RemoteUpscaleError | None) -> bool:
+    """Whether there is a key, but it did not work."""
+    return error is not None and (
+        error.kind is not Kind.AUTHENTICATION or error.meaning is not Meaning.NOT_SENT
     )
 
 
 def _show(printer: Printer, finding: _Finding) -> None:
     if printer.json:
-        printer.document(asdict(finding))
+        printer.document(finding.document())
         return
     printer.line(f"{'ok' if finding.ok else 'missing':8} {finding.check:8} {clean(finding.detail)}")
-    if finding.hint:
-        printer.line(f"{'':17} {clean(finding.hint)}")
+    if finding.error is not None and finding.error.hint:
+        printer.line(f"{'':17} {clean(finding.error.hint)}")
 
 
 async def _findings(settings: Settings, http: Http) -> AsyncIterator[_Finding]:
     if settings.sandbox:
-        yield _Finding("sandbox", ok=True, detail="On: every provider is answered by the embedded sandbox.")
+        yield _Finding("sandbox", "On: every provider is answered by the embedded sandbox.")
     else:
-        yield _Finding("sandbox", ok=True, detail="Off: jobs go to the real providers.")
+        yield _Finding("sandbox", "Off: jobs go to the real providers.")
     yield await asyncio.to_thread(_ledger, settings)
     yield await _results(settings)
     for provider in PROVIDERS.values():
@@ -98,36 +123,33 @@ def _ledger(settings: Settings) -> _Finding:
         finally:
             ledger.close()
     except RemoteUpscaleError as error:
-        return _Finding("ledger", ok=False, detail=error.message, hint=error.hint)
+        return _Finding.failed("ledger", error)
     cap = "no budget is set" if settings.budget is None else f"the budget is ${settings.budget:f}"
     title = ledger.database.title
-    return _Finding(
-        "ledger", ok=True, detail=f"{title} can be written. This month: {in_words(spent)} spent; {cap}."
-    )
+    return _Finding("ledger", f"{title} can be written. This month: {in_words(spent)} spent; {cap}.")
 
 
 async def _results(settings: Settings) -> _Finding:
     try:
-        results = Results(settings.results_url, settings.home / "results", settings.time)
+        results = open_results(settings)
         await results.check()
     except RemoteUpscaleError as error:
-        return _Finding("results", ok=False, detail=error.message, hint=error.hint)
-    return _Finding("results", ok=True, detail=f"{results.place} can be written and read.")
+        return _Finding.failed("results", error)
+    return _Finding("results", f"{results.place} can be written and read.")
 
 
 async def _key(kind: type[Provider], settings: Settings, http: Http) -> _Finding:
-    provider = kind(settings.roots)
+    provider = settings.provider(kind)
+    client = ProviderClient(provider, settings, http)
     try:
-        require_key(provider, settings)
+        client.require_key()
         request = provider.balance()
         if request is None:
-            detail = "There is a key. The provider has no free request that would show whether it works."
-        else:
-            reply = await Channel(provider, settings, http).call(request)
-            detail = f"There is a key. Asked, at no cost: {provider.read_balance(reply)}."
+            return _Finding(kind.name, "There is a key. The provider has no free request that would test it.")
+        answer = await client.ask(request, provider.read_balance)
     except RemoteUpscaleError as error:
-        return _Finding(provider.name, ok=False, detail=error.message, hint=error.hint)
-    return _Finding(provider.name, ok=True, detail=detail)
+        return _Finding.failed(kind.name, error)
+    return _Finding(kind.name, f"There is a key. A free request shows: {answer.value}.")
 
 
 async def _hosting(settings: Settings, http: Http) -> _Finding:
@@ -137,19 +159,23 @@ async def _hosting(settings: Settings, http: Http) -> _Finding:
         with TemporaryDirectory() as folder:
             await _there_and_back(Path(folder), Hosting(settings, http), http)
     except RemoteUpscaleError as error:
-        return _Finding("hosting", ok=False, detail=error.message, hint=error.hint)
-    return _Finding("hosting", ok=True, detail="A test picture was uploaded and fetched back.")
+        return _Finding.failed("hosting", error)
+    return _Finding("hosting", "A test picture was uploaded and fetched back.")
 
 
 async def _there_and_back(folder: Path, hosting: Hosting, http: Http) -> None:
-    sent, back = folder / "sent.png", folder / "back.png"
+    from PIL import Image  # noqa: PLC0415 (nothing before it needs a codec)
+
+    sent = folder / "sent.png"
     Image.new("RGB", (8, 8)).save(sent)
-    segments = SplicedFile.whole(sent)
+    source = SplicedFile.whole(sent)
     hosted = await hosting.host(
-        segments, name_suffix=".png", media_type="image/png", digest=segments.sha256(), valid_for=300
+        source, name_suffix=".png", media_type="image/png", digest=source.sha256(), valid_for=300
     )
-    await http.download(hosted.url, back, max_bytes=segments.size)
-    if back.read_bytes() != sent.read_bytes():
+    with PartialFile.open(folder / "back.png") as partial:
+        await http.download(hosted.url, partial, max_bytes=source.size)
+        same = partial.sha256() == source.sha256()
+    if not same:
         raise BadResponse(
             "What was uploaded came back changed.", hint="Choose another REMOTE_UPSCALE_HOSTING."
         )

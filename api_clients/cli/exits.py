@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
-from ..errors import Kind, RemoteUpscaleError
+from ..errors import Kind, Meaning, RemoteUpscaleError
 
 DONE = 0
 SOME_FAILED = 1
@@ -14,8 +14,14 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 
-def before_sending(error: RemoteUpscaleError) -> int:
-    """The status for an error that stopped everything before anything was sent."""
+def of_error(error: RemoteUpscaleError) -> int:
+    """The status for an error that ended everything.
+
+    Only where nothing was sent, not even an upload, can the arguments or the setup be to blame: what a
+    provider refused is a failed input, whatever its kind.
+    """
+    if error.meaning is not Meaning.NOT_SENT:
+        return SOME_FAILED
     match error.kind:
         case Kind.INVALID_PARAMETER:
             return UNUSABLE_ARGUMENTS
@@ -25,9 +31,9 @@ def before_sending(error: RemoteUpscaleError) -> int:
             return SOME_FAILED
 
 
-def after_all(errors: Iterable[RemoteUpscaleError | None]) -> int:
+def of_inputs(errors: Collection[RemoteUpscaleError | None]) -> int:
     """The status for what each input came to; ``None`` is a success."""
-    kinds = {None if error is None else error.kind for error in errors}
-    if kinds == {Kind.INVALID_PARAMETER}:
+    statuses = {DONE if error is None else of_error(error) for error in errors}
+    if statuses == {UNUSABLE_ARGUMENTS}:
         return UNUSABLE_ARGUMENTS
-    return DONE if kinds <= {None} else SOME_FAILED
+    return DONE if statuses <= {DONE} else SOME_FAILED

@@ -41,7 +41,7 @@ def run_until_stopped(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 def _cancel(task: asyncio.Task[int]) -> None:
     if task.cancel():
-        tell("Stopping; once more to leave at once.")
+        tell("Stopping. Interrupt again to leave at once.")
 
 
 class _Handlers:

@@ -1,4 +1,4 @@
-"""``remote-upscale jobs``: the ledger, listed, exported and tidied up."""
+"""``remote-upscale jobs``: the ledger's jobs, and the sandbox's, listed, exported and pruned."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
-from ..engine.vault import Vault
 from ..errors import RemoteUpscaleError
 from ..ledger import JobRow, Ledger
 from ..registry import find_model
-from ..results import Results
+from ..roots import Roots
 from ..settings import Settings
 from ..states import JobState
 from ..text import clean
@@ -33,35 +33,53 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         if arguments.model is not None:
             find_model(arguments.model)
-        settings = Settings.load()
-        ledger = Ledger(settings.ledger_place)
-        try:
-            if arguments.prune:
-                _prune(ledger, settings, printer)
-            elif arguments.csv is not None:
-                _export(ledger, arguments, printer)
-            else:
-                _list(ledger, arguments, printer)
-        finally:
-            ledger.close()
+        places = _places(Settings.load())
+        if arguments.prune:
+            _prune(places, printer)
+        elif arguments.csv is not None:
+            _export(places, arguments, printer)
+        else:
+            _list(places, arguments, printer)
     except RemoteUpscaleError as error:
         tell(str(error))
-        return exits.before_sending(error)
+        return exits.of_error(error)
     return exits.DONE
 
 
-def _list(ledger: Ledger, arguments: argparse.Namespace, printer: Printer) -> None:
+def _places(settings: Settings) -> list[Settings]:
+    """The settings of each ledger: in the sandbox only its own, else both, if the sandbox was ever used."""
+    inside = settings.in_sandbox(Roots())
+    if settings.sandbox:
+        return [inside]
+    return [settings, inside] if Path(inside.ledger_place).exists() else [settings]
+
+
+def _rows(
+    places: Sequence[Settings],
+    arguments: argparse.Namespace,
+    since: datetime | None,
+    until: datetime | None = None,
+) -> list[JobRow]:
+    """The chosen jobs of all ledgers, newest first."""
     states = [JobState(state) for state in arguments.state] or None
-    rows = ledger.jobs(states=states, model=arguments.model, since=arguments.since)
+    rows: list[JobRow] = []
+    for settings in places:
+        ledger = Ledger(settings.ledger_place)
+        try:
+            rows += ledger.jobs(states=states, model=arguments.model, since=since, until=until)
+        finally:
+            ledger.close()
+    return sorted(rows, key=lambda row: row.created, reverse=True) if len(places) > 1 else rows
+
+
+def _list(places: Sequence[Settings], arguments: argparse.Namespace, printer: Printer) -> None:
+    rows = _rows(places, arguments, arguments.since)
     if printer.json:
         for row in rows:
             printer.document(_document(row))
         return
-    for line in (
-        _table(rows)
-        if rows
-        else ["There are no such jobs." if _chosen(arguments) else "There are no jobs yet."]
-    ):
+    nothing = "There are no such jobs." if _chosen(arguments) else "There are no jobs yet."
+    for line in _table(rows) if rows else [nothing]:
         printer.line(line)
 
 
@@ -69,18 +87,16 @@ def _chosen(arguments: argparse.Namespace) -> bool:
     return bool(arguments.state or arguments.model or arguments.since)
 
 
-def _export(ledger: Ledger, arguments: argparse.Namespace, printer: Printer) -> None:
-    """A month's spending, oldest first, without what certainly cost nothing."""
+def _export(places: Sequence[Settings], arguments: argparse.Namespace, printer: Printer) -> None:
+    """A month's spending, oldest first, without what certainly cost nothing, as all of the sandbox did."""
     start: datetime = arguments.csv
     end = (start + timedelta(days=31)).replace(day=1)
-    states = [JobState(state) for state in arguments.state] or None
-    rows = ledger.jobs(states=states, model=arguments.model, since=start, until=end)
     printer.line(_csv_line(_CSV))
-    for row in reversed(rows):
+    for row in reversed(_rows(places, arguments, start, end)):
         if row.may_cost and not row.sandbox:
             cost = "" if row.cost is None else f"{row.cost:f}"
             made = row.created.strftime("%Y-%m-%dT%H:%M:%SZ")
-            output = row.result_path or row.destination
+            output = row.result_path or row.destination or ""
             cells = (made, row.model, row.state.value, cost, row.request_id or "", row.source, output, row.id)
             printer.line(_csv_line(cells))
 
@@ -96,21 +112,38 @@ def _harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
-def _prune(ledger: Ledger, settings: Settings, printer: Printer) -> None:
+def _prune(places: Sequence[Settings], printer: Printer) -> None:
     before = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
-    removed = ledger.forget(before)
-    ledger.stored.forget_contents(before)
-    results = Results(settings.results_url, settings.home / "results", settings.time)
-    vault = Vault(results, ledger, settings.size.store_bytes)
-    swept = asyncio.run(vault.sweep())
-    document = {"jobs": removed, "results": swept.files, "bytes": swept.bytes}
+    removed = asyncio.run(_prune_all(places, before))
+    jobs, files, size = (sum(counts) for counts in zip(*removed, strict=True))
     if printer.json:
-        printer.document(document)
+        printer.document({"jobs": jobs, "results": files, "bytes": size})
     else:
         printer.line(
-            f"Removed {removed} finished jobs of more than {KEPT_DAYS} days ago, and {swept.files} stored "
-            f"results that nothing needs ({swept.bytes / 1e6:.1f} MB)."
+            f"Removed {jobs} finished jobs older than {KEPT_DAYS} days, and {files} stored results that no "
+            f"job needs ({size / 1e6:.1f} MB)."
         )
+
+
+async def _prune_all(places: Sequence[Settings], before: datetime) -> list[tuple[int, int, int]]:
+    """For each ledger how many jobs, results and bytes were removed."""
+    # Listing jobs needs none of this.
+    from ..ledger.threaded import AsyncLedger  # noqa: PLC0415
+    from ..results import open_results  # noqa: PLC0415
+    from ..results.cache import ResultCache  # noqa: PLC0415
+
+    removed: list[tuple[int, int, int]] = []
+    for settings in places:
+        ledger = AsyncLedger(Ledger(settings.ledger_place))
+        try:
+            jobs = await ledger.call(ledger.sync.purge, before)
+            await ledger.call(ledger.sync.stored.forget_contents, before)
+            cache = ResultCache(open_results(settings), ledger, settings.size.store_bytes)
+            collected = await cache.collect()
+        finally:
+            await ledger.close()
+        removed.append((jobs, collected.files, collected.bytes))
+    return removed
 
 
 def _cost(row: JobRow) -> Decimal | None:
@@ -118,10 +151,10 @@ def _cost(row: JobRow) -> Decimal | None:
 
 
 def _table(rows: list[JobRow]) -> list[str]:
-    lines = [("MADE", "STATE", "MODEL", "REQUEST ID", "COST", "INPUT → OUTPUT")]
+    lines = [("CREATED", "STATE", "MODEL", "REQUEST ID", "COST", "INPUT → OUTPUT")]
     for row in rows:
         state = f"{row.state} (sandbox)" if row.sandbox else row.state.value
-        way = f"{clean(row.source)} → {clean(row.result_path or row.destination)}"
+        way = f"{clean(row.source)} → {clean(row.result_path or row.destination or '-')}"
         made = row.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         lines.append((made, state, row.model, row.request_id or "-", in_words(_cost(row)), way))
     return table(lines)

@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> int:
         chosen = [find_model(arguments.model)] if arguments.model else list(MODELS.values())
     except RemoteUpscaleError as error:
         tell(str(error))
-        return exits.before_sending(error)
+        return exits.of_error(error)
     if arguments.json:
         for model in chosen:
             printer.document(_document(model))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import InvalidInput, InvalidParameter
-from ..files.sniff import SUFFIXES, format_of
-from ..files.spliced_file import open_input
-from ..files.strip.structure import Source as Opened
+from ..files.sniff import SUFFIXES
 from ..models import Model
 from ..parameters import Choice
 
@@ -26,7 +25,7 @@ class Source:
     Attributes:
         text: for the user to recognise it by.
         where: the file, or the URL.
-        error: why it cannot be used, where that is known already.
+        error: why it cannot be used, where that is already known.
     """
 
     text: str
@@ -86,7 +85,7 @@ def with_format(model: Model, given: Mapping[str, object], target: str) -> dict[
     """
     wanted = _FORMATS.get(Path(target).suffix.lower())
     formats = next((p for p in model.parameters if p.name == "output_format" and isinstance(p, Choice)), None)
-    current = model.output_format(model.effective(given))
+    current = model.output_format(model.check(given).values)
     if wanted is None or formats is None or wanted == current:
         return dict(given)
     if given.get("output_format") is not None:
@@ -123,15 +122,20 @@ def name_outputs(sources: Sequence[Source], target: str, suffix: str) -> list[Pa
     return outputs
 
 
-def suffix_note(path: Path) -> str | None:
+def suffix_note(path: Path, file_format: str) -> str | None:
     """A sentence for when a result's name says another format than it has."""
-    with open_input(path) as file:
-        found = format_of(Opened(path, file, ""))
-    return (
-        None
-        if _FORMATS.get(path.suffix.lower()) == found
-        else f"The result is a {found} file, unlike its name."
-    )
+    if _FORMATS.get(path.suffix.lower()) == file_format:
+        return None
+    return f"The result is a {file_format} file, although its name ends differently."
+
+
+def name_fetched(request_id: str, target: str, file_format: str) -> Path:
+    """The file for the result of a job that is known by its request id."""
+    path = Path(target).expanduser()
+    if not is_folder(target, 1):
+        return path
+    safe = re.sub(r"[^\w.-]", "_", request_id, flags=re.ASCII).strip(".")
+    return path / f"{safe or 'result'}{SUFFIXES[file_format]}"
 
 
 def _same(path: Path) -> str:

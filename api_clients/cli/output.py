@@ -26,7 +26,7 @@ class Result:
         model: the model's id.
         request_id: the provider's id of the job.
         reused: no new job was submitted.
-        resumed: an earlier run ordered it.
+        ordered: by whom, where not by this run; continues "ordered".
         sandbox: the embedded sandbox made it, at no cost.
         cost: US dollars, ``None`` when unknown.
         seconds: from start to finish.
@@ -40,7 +40,7 @@ class Result:
     model: str
     request_id: str | None = None
     reused: bool = False
-    resumed: bool = False
+    ordered: str = ""
     sandbox: bool = False
     cost: Decimal | None = None
     seconds: float = 0.0
@@ -59,6 +59,7 @@ class Result:
             "reused": self.reused,
             "cost_usd": dollars(self.cost),
             "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
         }
         if self.error is not None:
             document["error"] = error_document(self.error)
@@ -70,12 +71,13 @@ class Result:
         """As a line for people."""
         if self.error is not None:
             return f"{self.input}: {self.error}"
-        facts = [f"by the sandbox, else {in_words(self.cost)}" if self.sandbox else in_words(self.cost)]
+        price = in_words(self.cost)
+        facts = [f"made by the sandbox; otherwise {price}" if self.sandbox else price]
         if self.planned is not None:
             width, height = self.planned
             facts.insert(0, f"{width} × {height} pixels" if width else "size unknown")
-        elif self.resumed:
-            facts = ["ordered by an earlier run"]
+        elif self.ordered:
+            facts = [f"ordered {self.ordered}"]
         elif self.reused:
             facts = ["taken from an earlier job"]
         else:
@@ -99,10 +101,11 @@ class Printer:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
     def result(self, result: Result) -> None:
-        """Print what an input came to; what there is to know beyond that goes to standard error."""
+        """Print what an input came to; for people, its notes and its error go to standard error."""
         if self.json:
             self.document(result.document())
-        elif result.error is None:
+            return
+        if result.error is None:
             self.line(result.sentence())
         else:
             tell(result.sentence())
@@ -157,7 +160,7 @@ def _write(stream: TextIO, text: str) -> None:
         # The reader has gone (`| head`), or the disk that takes the output is full. Jobs that are paid for go
         # on, so this must not end the process.
         if error.errno not in {errno.EPIPE, errno.EINVAL} and stream is sys.stdout:  # EINVAL on Windows
-            tell(f"The results cannot be printed: {error.strerror}. They are in `remote-upscale jobs`.")
+            tell(f"The results cannot be printed: {error.strerror}. `remote-upscale jobs` lists them.")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

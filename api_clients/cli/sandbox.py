@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from ..registry import MODELS
+from ..registry import MODELS, PROVIDERS, ROOTS
+from ..roots import Roots
 from ..sandbox import Sandbox, serve
-from ..settings import KEY_VARIABLES, Roots
+from ..settings import SANDBOX_KEY
 from . import exits
 from .interrupts import run_until_stopped
 from .output import Printer, tell
@@ -26,22 +26,23 @@ async def _serve(port: int, printer: Printer) -> int:
     try:
         await serve(MODELS.values(), port=port, ready=partial(_show, printer))
     except OSError as error:
-        tell(f"The sandbox cannot be served at port {port}: {error.strerror}. Choose another --port.")
+        tell(f"The sandbox cannot listen on port {port}: {error.strerror}. Choose another --port.")
         return exits.UNUSABLE_ARGUMENTS
     return exits.DONE
 
 
 def _show(printer: Printer, sandbox: Sandbox) -> None:
-    tell(f"The sandbox is at {sandbox.url}; Ctrl-C stops it. To send jobs there:")
+    tell(f"The sandbox is at {sandbox.url}; Ctrl-C stops it. To send jobs to it:")
     for line in _environment(sandbox.roots):
         printer.line(line)
 
 
 def _environment(roots: Roots) -> list[str]:
     """The lines for a shell that point every provider to these roots."""
-    variables = {f"REMOTE_UPSCALE_{name.upper()}_URL": url for name, url in asdict(roots).items()}
-    variables |= dict.fromkeys(KEY_VARIABLES.values(), "sandbox") | {"REMOTE_UPSCALE_HOSTING": "fal"}
-    # A ledger of its own: what the sandbox takes is no money, and would count as such.
+    variables = {ROOTS[name].variable: url for name, url in roots.items()}
+    variables |= {provider.key_variable: SANDBOX_KEY for provider in PROVIDERS.values()}
+    variables["REMOTE_UPSCALE_HOSTING"] = "fal"
+    # With a ledger of its own: what the sandbox asks for is no money, but would count as such.
     variables["REMOTE_UPSCALE_HOME"] = str(Path(tempfile.gettempdir()) / "remote-upscale-sandbox")
     shape = '$env:{} = "{}"' if sys.platform == "win32" else "export {}={}"
     return [shape.format(name, value) for name, value in variables.items()]

@@ -1,6 +1,7 @@
 """Drives jobs from a file to a file, the same for every provider."""
 
 from .engine import Engine
-from .job import Allowance, Job, OnProgress, Outcome, Plan, Progress, Stage
+from .job import Job, OnProgress, Outcome, Progress, SpendLimit, Stage
+from .prepare import Estimate
 
-__all__ = ["Allowance", "Engine", "Job", "OnProgress", "Outcome", "Plan", "Progress", "Stage"]
+__all__ = ["Engine", "Estimate", "Job", "OnProgress", "Outcome", "Progress", "SpendLimit", "Stage"]

@@ -1,42 +1,35 @@
-"""Giving up a job that the provider has."""
+"""Cancelling a job at its provider, where that exists."""
 
 from __future__ import annotations
 
 import asyncio
 
-from ..errors import Cancelled, RemoteUpscaleError
-from ..ledger import Ledger
+from ..errors import RemoteUpscaleError
 from ..providers.base import Handle
-from .channel import Channel
-from .job import Stage
-from .tracker import Tracker
+from ..providers.client import ProviderClient
+from ..settings import Settings
 
 
-async def give_up(channel: Channel, handle: Handle, ledger: Ledger, job: str, tracker: Tracker) -> None:
-    """Cancel at the provider where that exists, record what became of it, and tell it."""
-    taken, note = await _cancel(channel, handle)
-    if taken:
-        await asyncio.to_thread(ledger.cancelled, job, note)
-    else:
-        await asyncio.to_thread(ledger.interrupted, job, Cancelled(note, request_id=handle.request_id))
-    tracker.tell(Stage.CANCELLED, note=note)
+async def cancel_at_provider(client: ProviderClient, handle: Handle, settings: Settings) -> tuple[bool, str]:
+    """Ask a provider to cancel a job. Never raises an error of ours.
 
-
-async def _cancel(channel: Channel, handle: Handle) -> tuple[bool, str]:
-    """Whether the provider took the cancellation, and a sentence for the user."""
-    title = channel.provider.title
+    Returns:
+        Whether the provider took the cancellation, and a sentence for the user.
+    """
+    provider = client.provider
     goes_on = (
         f"job {handle.request_id} goes on and may be charged; "
-        "the same run again, or `remote-upscale resume`, fetches it."
+        "the same run again, or `remote-upscale resume`, fetches the result."
     )
-    request = channel.provider.cancel(handle)
+    request = provider.cancel(handle)
     if request is None:
-        return False, f"{title} cannot cancel: {goes_on}"
+        return False, f"{provider.title} cannot cancel: {goes_on}"
     try:
-        async with asyncio.timeout(channel.settings.time.cancel):
-            reply = await channel.call(request)
+        async with asyncio.timeout(settings.time.cancel):
+            answer = await client.ask_once(request, lambda reply: reply)
     except (RemoteUpscaleError, TimeoutError):
-        return False, f"{title} did not answer the cancellation: {goes_on}"
-    if channel.provider.read_cancel(reply):
-        return True, f"Cancelled at {title}; had it begun, it may still finish and be charged."
-    return False, f"{title} did not take the cancellation (HTTP {reply.status}): {goes_on}"
+        return False, f"{provider.title} did not answer the cancellation: {goes_on}"
+    if provider.read_cancel(answer.value):
+        return True, f"Cancelled at {provider.title}. Had it begun, it may still finish and be charged."
+    status = answer.value.status
+    return False, f"{provider.title} did not take the cancellation (HTTP {status}): {goes_on}"

@@ -1,140 +1,104 @@
-"""A job's life, driven once for all providers: host → submit → wait → fetch."""
+"""A job's life, driven once for all providers: take what exists for it, or order it."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Self
 from weakref import WeakValueDictionary
 
-from ..errors import InvalidInput, RemoteUpscaleError
-from ..files.pixel_digest import content_digest
-from ..files.probe import ImageInfo, check_input, probe
-from ..files.spliced_file import SplicedFile
-from ..files.strip import without_metadata
-from ..hosting import Hosting, check_public_url, require_hosting
-from ..http import Http
-from ..ledger import JobRow, Ledger
+from ..errors import BadResponse, InvalidParameter, RemoteUpscaleError
+from ..files.atomic_write import check_place, copy_into_place, move_into_place
+from ..files.probe import probe
+from ..hosting import require_hosting
+from ..ledger import Intent, JobRow, JobState, OwnershipLost
+from ..ledger.threaded import AsyncLedger
 from ..models import Model
-from ..providers.base import Provider
+from ..providers.base import Provider, read_request_id
 from ..registry import MODELS, PROVIDERS, find_model
-from ..results import Results
-from ..sandbox import Sandbox
 from ..settings import Settings
-from ..sizes import Expected
-from ..states import JobState
-from .channel import Channel, require_key
-from .earlier import Earlier
-from .fetching import Fetcher, Wanted
-from .finding import Finder
-from .identity import identity
-from .job import Job, OnProgress, Outcome, Plan
-from .order import Errand, Order
-from .ordering import Ordering
-from .recovery import Recovery
-from .tracker import Tracker
-from .vault import Vault
-from .work import Work
+from .job import Job, OnProgress, Outcome, ResultSpec
+from .prepare import Estimate, PreparedJob, estimate, prepare
+from .progress import ProgressReporter
+from .reconcile import reconcile
+from .reuse import find_existing
+from .run import JobRun
+from .services import Services, open_services
+from .waiting import Polling, WaitStrategy
 
 
 class Engine:
-    """Runs jobs. An async context manager; one for the whole process.
+    """Runs jobs; one for the whole process. Use it from one event loop.
 
     Args:
-        settings: what the user configured.
-        models: the upscalers there are.
-        providers: the providers there are.
+        services: what jobs are run with.
     """
 
-    def __init__(
-        self,
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._slots = {name: asyncio.Semaphore(services.settings.at_once) for name in services.clients}
+        self._duplicates: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
         settings: Settings,
         *,
         models: Mapping[str, Model] = MODELS,
         providers: Mapping[str, type[Provider]] = PROVIDERS,
-    ) -> None:
-        self.settings = settings
-        self._models = models
-        self._providers = providers
-        self._slots = {name: asyncio.Semaphore(settings.at_once) for name in providers}
-        self._twins: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._stack = AsyncExitStack()
+        strategies: tuple[WaitStrategy, ...] = (Polling(),),
+    ) -> AsyncGenerator[Self]:
+        """An engine with everything it needs, which is closed in the end.
 
-    async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            if self.settings.sandbox:
-                sandbox = await stack.enter_async_context(Sandbox(self._models.values()))
-                self.settings = self.settings.in_sandbox(sandbox.roots)
-            self._check_named()
-            results = Results(self.settings.results_url, self.settings.home / "results", self.settings.time)
-            self.ledger = await asyncio.to_thread(Ledger, self.settings.ledger_place)
-            stack.callback(self.ledger.close)
-            self._http = await stack.enter_async_context(Http(self.settings))
-            self._fetcher = Fetcher(self.settings, self._http)
-            self._vault = Vault(results, self.ledger, self.settings.size.store_bytes)
-            self._recovery = Recovery(self.ledger, self._vault, self._work)
-            self._finder = Finder(self.ledger, self._models, self._channel, self.settings.poll_floor)
-            self._earlier = Earlier(self.ledger, self._recovery, self._finder, sandbox=self.settings.sandbox)
-            hosting = Hosting(self.settings, self._http)
-            self._ordering = Ordering(
-                settings=self.settings,
-                ledger=self.ledger,
-                hosting=hosting,
-                recovery=self._recovery,
-                finder=self._finder,
-                work=self._work,
-            )
-            self._stack = stack.pop_all()
-        return self
+        Args:
+            settings: what the user configured.
+            models: the upscalers there are.
+            providers: the providers there are.
+            strategies: say when to look at a job that is being waited for.
 
-    def _check_named(self) -> None:
-        """A model that is misspelt in the settings would be priced, or let pass, by nobody."""
-        for name in [*self.settings.prices, *self.settings.unpriced]:
-            find_model(name, self._models)
+        Raises:
+            InvalidParameter: the settings name a model that there is not, or an address that is none.
+            StorageFailed: the ledger cannot be used.
+        """
+        async with open_services(
+            settings, models=models, providers=providers, strategies=strategies
+        ) as services:
+            yield cls(services)
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._stack.aclose()
+    @property
+    def settings(self) -> Settings:
+        """The settings that hold, in the sandbox other ones than were given."""
+        return self.services.settings
 
-    async def plan(self, job: Job) -> Plan:
-        """Check a job's parameters and input without sending anything.
+    @property
+    def ledger(self) -> AsyncLedger:
+        """Every job ever asked for."""
+        return self.services.ledger
+
+    async def estimate(self, job: Job) -> Estimate:
+        """Check a job's parameters and input, and say what it comes to. Nothing is sent.
 
         Raises:
             InvalidParameter: a parameter, or the address of the input, cannot be used.
             InvalidInput: the file cannot.
         """
-        values = job.model.effective(job.parameters)
-        info = expected = None
-        if isinstance(job.source, str):
-            check_public_url(job.source, self.settings.roots)
-        else:
-            info = await asyncio.to_thread(probe, job.source)
-            check_input(info, job.model)
-            expected = job.model.sizing.expect(values, (info.width, info.height))
-            self._check_fits(expected)
-        price = self.settings.prices.get(job.model.id, job.model.price)
-        cost = price.estimate(values, expected.size if expected else None)
-        return Plan(values=values, input=info, expected=expected, cost=cost)
+        return await estimate(job, self.settings)
 
-    def _check_fits(self, expected: Expected) -> None:
-        limit = int(self.settings.size.pixels)
-        if expected.width * expected.height > limit:
-            raise InvalidInput(
-                f"The result would have {expected.width}×{expected.height} pixels; the limit is {limit:,}.",
-                hint="Ask for a smaller one, or raise pixels under [size] in settings.toml.",
-            )
-
-    def ready(self, job: Job) -> None:
+    def check_ready(self, job: Job) -> None:
         """Check that a job could be sent.
 
         Raises:
             AuthenticationFailed: there is no key for its provider.
             HostingFailed: there is nowhere to put its input.
         """
-        require_key(self._providers[job.model.provider], self.settings)
+        self.services.client(job.model).require_key()
         if isinstance(job.source, Path):
             require_hosting(self.settings)
 
@@ -145,30 +109,52 @@ class Engine:
             RemoteUpscaleError: it could not be done; what is paid for stays in the ledger.
             CancelledError: after the provider was told, where that is possible.
         """
+        reporter = ProgressReporter(on_progress)
         async with self._slots[job.model.provider]:
-            order = await self._open(job, Tracker(on_progress))
-            if not job.reuse or order.segments is None:
-                return await self._order(order)
-            # Twins wait for each other: the second one finds what the first one paid for.
-            async with self._twins.setdefault(order.identity, asyncio.Lock()):
-                return await self._answer(order)
-
-    async def _answer(self, order: Order) -> Outcome:
-        of_no_use: set[str] = set()
-        while True:
-            outcome = await self._earlier.answer(order.identity, order.errand, of_no_use)
-            if outcome is not None:
+            prepared = await prepare(job, self.services)
+            if not job.reuse or prepared.upload is None:
+                outcome = await self._order(prepared, reporter, unless_exists=False)
+                assert outcome is not None  # it was to be ordered whatever exists
                 return outcome
-            self.ready(order.errand.job)
-            row = await self._ordering.enter(order, alone=True, besides=of_no_use)
-            if row is not None:  # else another process was quicker
-                return await self._ordering.carry_out(order, row)
+            # Duplicates wait for each other: the second one finds what the first one paid for.
+            async with self._duplicates.setdefault(prepared.identity, asyncio.Lock()):
+                return await self._reuse_or_order(prepared, reporter)
 
-    async def _order(self, order: Order) -> Outcome:
-        self.ready(order.errand.job)
-        row = await self._ordering.enter(order, alone=False)
-        assert row is not None  # it was not to be alone
-        return await self._ordering.carry_out(order, row)
+    async def _reuse_or_order(self, prepared: PreparedJob, reporter: ProgressReporter) -> Outcome:
+        excluding: set[str] = set()
+        while True:
+            outcome = await find_existing(prepared, self.services, reporter, excluding)
+            if outcome is None:
+                with suppress(OwnershipLost):  # another process has it now, and comes to its result
+                    outcome = await self._order(prepared, reporter, unless_exists=True, excluding=excluding)
+            if outcome is not None:  # else another process was quicker
+                return outcome
+
+    async def _order(
+        self,
+        prepared: PreparedJob,
+        reporter: ProgressReporter,
+        *,
+        unless_exists: bool,
+        excluding: set[str] | None = None,
+    ) -> Outcome | None:
+        self.check_ready(prepared.job)
+        await asyncio.to_thread(self._check_places, prepared.job.destination)
+        run = JobRun(
+            self.services,
+            prepared.job.model,
+            self.ledger.sync.new_id(),
+            prepared.spec,
+            reporter,
+            time_limit=prepared.job.time_limit,
+        )
+        return await run.order(prepared, unless_exists=unless_exists, excluding=excluding or ())
+
+    def _check_places(self, destination: Path | None) -> None:
+        """Find out before anything is ordered whether the result could be written."""
+        check_place(self.services.partials / "result")
+        if destination is not None:
+            check_place(destination)
 
     async def resume(self, row: JobRow, on_progress: OnProgress | None = None) -> Outcome:
         """Take up a job that was left behind and bring its result to where it was meant to go.
@@ -176,79 +162,98 @@ class Engine:
         Raises:
             RemoteUpscaleError: it could not be had, or another process is at it.
         """
-        model = find_model(row.model, self._models)
-        job = Job(
-            model=model, parameters=row.parameters, source=row.source, destination=Path(row.destination)
-        )
-        errand = Errand(job, await self._wanted_again(row, model), Tracker(on_progress))
-        return await self._recovery.take_up(row, errand)
+        model = find_model(row.model, self.services.models)
+        spec = await self._spec(row, model)
+        async with self._slots[model.provider]:
+            return await JobRun(self.services, model, row.id, spec, ProgressReporter(on_progress)).resume(row)
 
-    async def look_up(self) -> list[JobRow]:
+    async def fetch(self, model: Model, request_id: str, on_progress: OnProgress | None = None) -> Outcome:
+        """Bring the result of a job that was ordered elsewhere into the result store.
+
+        Args:
+            model: what was ordered.
+            request_id: the provider's id of the job.
+            on_progress: is told of its progress.
+
+        Raises:
+            InvalidParameter: that is no id.
+            AuthenticationFailed: there is no key for the provider.
+            NotFound: the provider knows no such job.
+            RemoteUpscaleError: its result could not be had.
+        """
+        client = self.services.client(model)
+        client.require_key()
+        try:
+            handle = client.provider.handle(model, read_request_id(request_id))
+        except BadResponse:
+            raise InvalidParameter(
+                f"{request_id[:80]} is not a request id.",
+                hint="Copy it from the provider's history or from `remote-upscale jobs`.",
+            ) from None
+        reporter, spec = ProgressReporter(on_progress), ResultSpec(model.media, None, None)
+        run = JobRun(self.services, model, self.ledger.sync.new_id(), spec, reporter)
+        async with self._slots[model.provider]:
+            fetched = await run.fetch(self._fetched_intent(model, request_id), handle)
+            if isinstance(fetched, Outcome):
+                return fetched
+            return await self._bring(fetched, model, reporter)
+
+    async def _bring(self, row: JobRow, model: Model, reporter: ProgressReporter) -> Outcome:
+        """The result of a job that is on record already."""
+        spec = replace(await self._spec(row, model), destination=None)
+        run = JobRun(self.services, model, row.id, spec, reporter)
+        if row.resumable:
+            return await run.resume(row)
+        outcome = await run.redeliver(row)
+        if outcome is None:
+            raise BadResponse("The result is not to be had any more.", request_id=row.request_id)
+        return outcome
+
+    def _fetched_intent(self, model: Model, request_id: str) -> Intent:
+        named = f"{model.id}\n{request_id}"
+        digest = hashlib.sha256(named.encode()).hexdigest()
+        return Intent(
+            model=model.id,
+            digest=digest,
+            identity=digest,
+            parameters={},
+            source="",
+            destination=None,
+            sandbox=self.settings.sandbox,
+            cost=Decimal(0),
+            account=self.services.client(model).account,
+        )
+
+    async def deliver(self, outcome: Outcome, destination: Path) -> Outcome:
+        """Bring a result from the store to a file.
+
+        Raises:
+            InvalidInput: that is not the name of a file.
+            StorageFailed: it cannot be written there; the result stays in the store.
+        """
+        await asyncio.to_thread(
+            move_into_place if outcome.temporary else copy_into_place, outcome.path, destination
+        )
+        return replace(outcome, path=destination, temporary=False)
+
+    async def reconcile(self) -> list[JobRow]:
         """Ask providers, where they can be asked, for jobs of the last day whose submit was not answered.
 
         Returns:
             Those that nobody knows of yet. The others can be resumed from now on.
         """
-        since = datetime.now(UTC) - timedelta(days=1)
-        rows = await asyncio.to_thread(self.ledger.jobs, states=[JobState.UNKNOWN], since=since)
-        rows = [row for row in rows if row.sandbox == self.settings.sandbox]
-        found = await asyncio.gather(*map(self._finder.find, rows))
+        ledger, since = self.ledger, datetime.now(UTC) - timedelta(days=1)
+        rows = await ledger.call(ledger.sync.jobs, states=[JobState.UNKNOWN], since=since)
+        rows = [row for row in rows if row.sandbox == self.settings.sandbox and row.owner is None]
+        found = await asyncio.gather(*(reconcile(row, self.services) for row in rows))
+        for row in filter(None, found):
+            await ledger.call(ledger.sync.release, row.id)
         return [row for row, job in zip(rows, found, strict=True) if job is None]
 
-    def _work(self, row: str, errand: Errand, *, resumed: bool = False, delivered: bool = False) -> Work:
-        model = errand.job.model
-        return Work(
-            row=row,
-            model=model,
-            channel=self._channel(model.provider),
-            wanted=errand.wanted,
-            tracker=errand.tracker,
-            ledger=self.ledger,
-            fetcher=self._fetcher,
-            vault=self._vault,
-            time_limit=errand.job.time_limit,
-            resumed=resumed,
-            delivered=delivered,
-        )
-
-    def _channel(self, provider: str) -> Channel:
-        return Channel(self._providers[provider](self.settings.roots), self.settings, self._http)
-
-    async def _open(self, job: Job, tracker: Tracker) -> Order:
-        plan = await self.plan(job)
-        segments = None
-        if isinstance(job.source, str) or plan.input is None:
-            file = content = hashlib.sha256(str(job.source).encode()).hexdigest()
-        else:
-            segments = await asyncio.to_thread(without_metadata, job.source, plan.input.format)
-            file = await asyncio.to_thread(segments.sha256)
-            content = job.content or file
-            if job.content is None and isinstance(plan.input, ImageInfo):
-                content = await asyncio.to_thread(self._content, segments, plan.input.format, file)
-        root = self._providers[job.model.provider](self.settings.roots).root
-        return Order(
-            errand=Errand(job, Wanted(job.destination, job.model.media, plan.expected), tracker),
-            plan=plan,
-            segments=segments,
-            file=file,
-            content=content,
-            identity=identity(job.model, content, plan.values, "sandbox" if self.settings.sandbox else root),
-            root=root,
-        )
-
-    def _content(self, segments: SplicedFile, format_: str, file: str) -> str:
-        """The digest of what a file shows; each file is decoded only once."""
-        content = self.ledger.stored.content(file)
-        if content is None:
-            content = content_digest(segments, format_, max_pixels=int(self.settings.size.pixels))
-            if content != file:
-                self.ledger.stored.remember_content(file, content)
-        return content
-
-    async def _wanted_again(self, row: JobRow, model: Model) -> Wanted:
-        """What a resumed job's result has to be; its size can be judged only while the input is there."""
+    async def _spec(self, row: JobRow, model: Model) -> ResultSpec:
+        """What an earlier job's result has to be; its size can be judged only while the input is there."""
         expected = None
         with suppress(RemoteUpscaleError):
             info = await asyncio.to_thread(probe, Path(row.source))
-            expected = model.sizing.expect(model.effective(row.parameters), (info.width, info.height))
-        return Wanted(Path(row.destination), model.media, expected)
+            expected = model.sizing.expect(model.check(row.parameters).values, info.size)
+        return ResultSpec(model.media, expected, None if row.destination is None else Path(row.destination))

@@ -1,4 +1,4 @@
-"""From a finished job to a checked file beside its place."""
+"""From a finished job to a checked file on this machine."""
 
 from __future__ import annotations
 
@@ -6,132 +6,141 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..errors import BadResponse, ResultLost, TimedOut
-from ..files.atomic_write import create_partial, discard
+from ..errors import BadResponse, Meaning, ResultLost, TimedOut
 from ..files.probe import Info
-from ..files.spliced_file import SplicedFile
 from ..files.verify import verify_result
-from ..http import Http, Partial
 from ..http.inline import decode_data_uri
-from ..http.retry import retrying
-from ..models import Media
+from ..http.partial_file import PartialFile
+from ..http.retry import RetryBudget
 from ..providers.base import Output
-from ..settings import Settings
-from ..sizes import Expected
-from .job import Stage
-from .tracker import Tracker
+from .job import ResultSpec, Stage
+from .progress import ProgressReporter
+from .services import Services
 
 FreshLink = Callable[[], Awaitable[Output]]
+"""Asks the provider for a job's result once more, and gives its link."""
 
-FRESH_LINKS = 2
+_FRESH_LINKS = 2
 """How often a new link is asked for when one has expired."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the result has to be: its place, its kind, its plausible size."""
-
-    destination: Path
-    media: Media
-    expected: Expected | None
-
-
-@dataclass(frozen=True)
 class Fetched:
-    """A result that was checked. ``file`` is a hidden one beside the result's place."""
+    """A result that was checked. ``file`` is where it was downloaded to."""
 
-    file: Path
+    file: PartialFile
     info: Info
     sha256: str
 
 
 class Fetcher:
-    """Brings results home."""
+    """Fetches one job's result.
 
-    def __init__(self, settings: Settings, http: Http) -> None:
-        self._settings = settings
-        self._http = http
+    What has arrived stays on the disk under the job's id until the result is whole, so that a later try, in
+    this process or in another one, goes on where this one ended.
+
+    Args:
+        services: the HTTP client, the settings and the folder for results on their way.
+        job: our id of the job.
+        spec: what the result has to be.
+        reporter: is told of the bytes that came.
+    """
+
+    def __init__(self, services: Services, job: str, spec: ResultSpec, reporter: ProgressReporter) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._job = job
+        self._spec = spec
+        self._reporter = reporter
+        self._damaged: str | None = None
 
     @asynccontextmanager
-    async def fetched(
-        self, output: Output, fresh: FreshLink | None, wanted: Wanted, tracker: Tracker
-    ) -> AsyncGenerator[Fetched]:
-        """A finished job's result, checked, to be moved into its place; else it is gone afterwards.
+    async def fetched(self, output: Output, fresh: FreshLink | None) -> AsyncGenerator[Fetched]:
+        """A finished job's result, checked; whoever wants to keep it takes the file meanwhile.
 
         Args:
             output: where it is.
             fresh: gives another link when one has expired.
-            wanted: what it has to be.
-            tracker: is told of the bytes that came.
 
         Raises:
             ResultLost: its link is dead and the provider gives no other.
             RemoteUpscaleError: it cannot be had now, or is not what was asked for.
         """
-        tracker.tell(Stage.FETCHING, fraction=0.0)
-        file = await asyncio.to_thread(create_partial, wanted.destination)
+        self._reporter.report(Stage.FETCHING, fraction=0.0)
+        file = await asyncio.to_thread(PartialFile.open, self._services.partials / f"{self._job}.part")
         try:
-            info = await self._bring(output, fresh, file, wanted, tracker)
-            yield Fetched(file, info, await asyncio.to_thread(SplicedFile.whole(file).sha256))
+            info = await self._in_time(output, fresh, file)
+            sha256 = await asyncio.to_thread(file.sha256)
+            yield Fetched(file, info, sha256)
+            await asyncio.to_thread(file.discard)
         finally:
-            await asyncio.to_thread(discard, file)
+            await asyncio.to_thread(file.close)
 
-    async def _bring(
-        self, output: Output, fresh: FreshLink | None, file: Path, wanted: Wanted, tracker: Tracker
-    ) -> Info:
-        for tried in range(FRESH_LINKS if fresh else 0):
+    async def _in_time(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:
+        try:
+            async with asyncio.timeout(self._settings.time.transfer):
+                return await self._with_fresh_links(output, fresh, file)
+        except TimeoutError:
+            raise TimedOut(
+                f"The result was not here after {self._settings.time.transfer:g} s.",
+                hint="Raise `transfer` under [time] in settings.toml if the connection is slow.",
+            ) from None
+
+    async def _with_fresh_links(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:
+        for tried in range(_FRESH_LINKS if fresh else 0):
             try:
-                return await self._in_time(output, file, wanted, tracker)
+                return await self._whole(output, file)
             except ResultLost:
                 assert fresh is not None
                 await asyncio.sleep(self._settings.poll_floor * 2**tried)
                 output = await fresh()
-        return await self._in_time(output, file, wanted, tracker)
+        return await self._whole(output, file)
 
-    async def _in_time(self, output: Output, file: Path, wanted: Wanted, tracker: Tracker) -> Info:
-        try:
-            async with asyncio.timeout(self._settings.time.transfer):
-                return await self._whole(output, file, wanted, tracker)
-        except TimeoutError:
-            raise TimedOut(
-                f"The result was not here after {self._settings.time.transfer:g} s.",
-                hint="It is paid for: the same run again, or `remote-upscale resume`, fetches it.",
-            ) from None
-
-    async def _whole(self, output: Output, file: Path, wanted: Wanted, tracker: Tracker) -> Info:
-        """Download until the file is whole and what was asked for; a broken download goes on where it was."""
-        received = Partial()
-        async for attempt in retrying(self._settings.time):
+    async def _whole(self, output: Output, file: PartialFile) -> Info:
+        """Download until the file is whole and what was asked for."""
+        budget = RetryBudget(self._settings.time)
+        async for attempt in budget:
             with attempt:
-                await self._download(output, file, received, tracker)
-                try:
-                    return await self._verify(file, wanted)
-                except BadResponse:
-                    received = Partial()
-                    raise
+                await self._download(output, file, budget)
+                return await self._verified(file)
         raise AssertionError("a retried block ends by returning or raising")
 
-    async def _verify(self, partial: Path, wanted: Wanted) -> Info:
-        return await asyncio.to_thread(
-            verify_result,
-            partial,
-            media=wanted.media,
-            expected=wanted.expected,
-            max_pixels=self._settings.size.pixels,
-        )
-
-    async def _download(self, output: Output, file: Path, received: Partial, tracker: Tracker) -> None:
+    async def _download(self, output: Output, file: PartialFile, budget: RetryBudget) -> None:
         limit = self._settings.size.result_bytes
         if output.url.startswith("data:"):
             _media_type, content = await asyncio.to_thread(decode_data_uri, output.url, limit)
-            await asyncio.to_thread(file.write_bytes, content)
+            await asyncio.to_thread(file.restart)
+            await asyncio.to_thread(file.write, content)
             return
-        await self._http.download(
+        await self._services.http.download(
             output.url,
             file,
             max_bytes=limit,
-            progress=lambda done, total: tracker.transfer(Stage.FETCHING, done, total),
-            partial=received,
+            progress=lambda done, total: self._reporter.transferred(Stage.FETCHING, done, total),
+            budget=budget,
         )
+
+    async def _verified(self, file: PartialFile) -> Info:
+        """What the result is. Where the same damaged bytes come twice, more tries are of no use."""
+        try:
+            return await asyncio.to_thread(
+                verify_result,
+                file.path,
+                media=self._spec.media,
+                expected=self._spec.expected,
+                max_pixels=int(self._settings.size.pixels),
+            )
+        except BadResponse as bad:
+            if not bad.meaning.retryable:
+                raise
+            came = await asyncio.to_thread(file.sha256)
+            if came == self._damaged:
+                raise bad.but(
+                    hint="The same bytes came twice, so that is what the provider has. Ask its support with "
+                    "the request id.",
+                    meaning=Meaning.RESUMABLE,
+                ) from None
+            self._damaged = came
+            await asyncio.to_thread(file.restart)
+            raise

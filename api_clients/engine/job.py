@@ -9,13 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..errors import BudgetExceeded
-from ..files.probe import ImageInfo, VideoInfo
-from ..models import Model
-from ..parameters import Value
+from ..models import Media, Model
 from ..sizes import Expected
 
 
-class Allowance:
+class SpendLimit:
     """US dollars that jobs together may cost. Used from one event loop.
 
     Args:
@@ -27,29 +25,29 @@ class Allowance:
         self.left = dollars
 
     @classmethod
-    def of(cls, dollars: Decimal | None) -> Allowance | None:
+    def of(cls, dollars: Decimal | None) -> SpendLimit | None:
         """A new one; ``None`` where any amount may be spent."""
         return None if dollars is None else cls(dollars)
 
-    def take(self, model: Model, cost: Decimal | None) -> None:
-        """A job is about to be ordered.
+    def reserve(self, model: Model, cost: Decimal | None) -> None:
+        """Take the cost of a job that is about to be submitted.
 
         Raises:
-            BudgetExceeded: there is not so much left, or its cost is unknown; nothing was taken.
+            BudgetExceeded: there is not so much left, or the cost is unknown; nothing was taken.
         """
         if cost is not None and cost <= self.left:
             self.left -= cost
             return
         costs = "has no known price" if cost is None else f"would cost ${cost.normalize():f}"
         taken = self.dollars - self.left
-        besides = f", of which ${taken.normalize():f} are taken" if taken else ""
+        reserved = f", of which ${taken.normalize():f} are spent or reserved" if taken else ""
         raise BudgetExceeded(
-            f"{model.title} {costs}; ${self.dollars.normalize():f} may be spent here{besides}.",
-            hint="Allow more, ask for less, or set the model's price under [prices] in settings.toml.",
+            f"{model.title} {costs}; the limit for these jobs is ${self.dollars.normalize():f}{reserved}.",
+            hint="Raise the limit, ask for less, or set the model's price under [prices] in settings.toml.",
         )
 
-    def give_back(self, cost: Decimal | None) -> None:
-        """A job was not ordered after all."""
+    def release(self, cost: Decimal | None) -> None:
+        """Give back the cost of a job that certainly was not charged."""
         self.left += cost or 0
 
 
@@ -61,51 +59,42 @@ class Job:
         model: the upscaler.
         parameters: as the user gave them; the engine checks them.
         source: a file, or the text of a public URL that is passed on as it is.
-        destination: the result's file; an existing one is replaced once the new one is whole.
+        destination: the result's file; an existing one is replaced once the new one is whole. ``None``: the
+            result is only put into the result store, and read from there.
         reuse: take an earlier result of the same content and parameters, or join a job that is under way for
             it, instead of paying again.
-        order_unanswered: where the earlier job was sent and never answered, order it anew, although both may
+        order_unanswered: where the earlier job was sent and never answered, order it again, although both may
             be charged; a person has decided that.
         content: digest of what the source shows, where the caller knows it better than the file tells.
         time_limit: seconds after the submit in which the provider must be done; then the job is left to be
             resumed. The limits of the settings hold besides.
-        allowance: what new jobs may cost, which several jobs can share; ``None`` for any.
+        spend_limit: what new jobs may cost, which several jobs can share; ``None`` for any amount.
     """
 
     model: Model
     parameters: Mapping[str, object]
     source: Path | str
-    destination: Path
+    destination: Path | None = None
     reuse: bool = True
     order_unanswered: bool = False
     content: str | None = None
     time_limit: float | None = None
-    allowance: Allowance | None = None
+    spend_limit: SpendLimit | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a job comes to, known before anything is sent.
+@dataclass(frozen=True)
+class ResultSpec:
+    """What a result has to be.
 
     Attributes:
-        values: the parameters as they will be sent.
-        input: what the file is; ``None`` for a URL, which is not looked at.
-        expected: the result's size, where the input's is known.
-        cost: US dollars, ``None`` when unknown.
+        media: a picture or a clip.
+        expected: its size, where it can be told.
+        destination: where it goes; ``None`` for the result store alone.
     """
 
-    values: Mapping[str, Value]
-    input: ImageInfo | VideoInfo | None
+    media: Media
     expected: Expected | None
-    cost: Decimal | None
-
-    @property
-    def pixels(self) -> int | None:
-        """How many the result has, over all frames; ``None`` where that is not known."""
-        if self.expected is None or self.input is None:
-            return None
-        frames = 1 if isinstance(self.input, ImageInfo) else self.input.frames
-        return frames and frames * self.expected.width * self.expected.height
+    destination: Path | None
 
 
 class Stage(StrEnum):
@@ -148,10 +137,13 @@ class Outcome:
     """A finished job.
 
     Attributes:
-        job: what was asked.
-        path: the result, whole and checked.
+        model: the upscaler.
+        path: the result, whole and checked: at its destination, or else in the result store.
+        temporary: ``path`` is the caller's to remove: there was no destination, and the store is no folder of
+            this machine or did not take the result.
+        format: ``png``, ``jpeg``, ``webp``, ``mp4``, ``mov``, ``webm``, ``matroska`` or ``avi``.
         request_id: the provider's id of the job that made it.
-        cost: US dollars of that job, ``None`` when unknown.
+        cost: US dollars of that job, ``None`` when unknown; 0 where it was reused.
         seconds: from start to finish, for us.
         reused: no new job was submitted.
         sandbox: the embedded sandbox made it, at no cost; ``cost`` is what the provider would take.
@@ -160,8 +152,10 @@ class Outcome:
         notes: what the user should know about it, in sentences.
     """
 
-    job: Job
+    model: Model
     path: Path
+    temporary: bool
+    format: str
     request_id: str | None
     cost: Decimal | None
     seconds: float

@@ -1,121 +1,326 @@
-"""Waiting for a submitted job: the one place that polls, and the seam for other ways to learn of its end."""
+"""Waiting for a submitted job: strategies say when to look, and only our own question tells the state."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
-from ..errors import BadResponse, Meaning, NotFound, TimedOut
-from ..http.retry import retrying
+from ..errors import BadResponse, Meaning, NotFound, RemoteUpscaleError, TimedOut
+from ..http_messages import Reply
 from ..models import Model
 from ..providers.base import Done, Failed, Handle, Queued, Running, State
-from .channel import Channel
+from ..providers.client import Answer, ProviderClient
+from ..settings import Settings
 from .job import Stage
+from .progress import ProgressReporter
 from .schedule import Schedule
-from .tracker import Tracker
 
 VISIBLE_AFTER = 15.0
-"""Seconds in which a provider may not know a job yet that it has just accepted."""
+"""Seconds after its submit in which a provider may not know a job yet."""
+
+MISSING_AGAIN = 5.0
+"""Floors (``poll_floor``) between two answers that there is no such job, before that is believed."""
+
+
+@dataclass(frozen=True)
+class WatchedJob:
+    """A job that is being waited for.
+
+    Attributes:
+        handle: the job at the provider.
+        model: what is being run.
+        submitted: when it was submitted, by ``time.monotonic()``; ``None`` where nobody knows.
+        time_limit: seconds in which the provider must be done; ``None`` for the settings' limits alone.
+    """
+
+    handle: Handle
+    model: Model
+    submitted: float | None
+    time_limit: float | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether its provider need not know it yet."""
+        return self.submitted is not None and time.monotonic() - self.submitted < VISIBLE_AFTER
+
+
+@dataclass(frozen=True)
+class Look:
+    """The latest look at a job, by which a strategy decides about the next.
+
+    Attributes:
+        number: how many looks there were; 0 stands for the submit's own reply.
+        elapsed: seconds from when the waiting began to that look.
+        retry_after: seconds that the provider asked us to wait, if it did.
+    """
+
+    number: int
+    elapsed: float
+    retry_after: float | None
+
+
+class Watch(Protocol):
+    """One strategy at one job."""
+
+    async def wake(self, last: Look) -> None:
+        """Return when it is time to look again. Cancelled when another strategy was quicker."""
+        ...
+
+
+class WaitStrategy(ABC):
+    """A way to learn that it is time to look at a job: a schedule, or something that is told.
+
+    A strategy never says what the state is, so whatever it is told by others, or fails to hear, costs at most
+    a request or a moment.
+    """
+
+    @abstractmethod
+    def watch(self, job: WatchedJob, settings: Settings) -> AbstractAsyncContextManager[Watch]:
+        """Attend to one job for as long as the context lasts."""
+
+
+class Polling(WaitStrategy):
+    """Looks by a schedule."""
+
+    @asynccontextmanager
+    async def watch(self, job: WatchedJob, settings: Settings) -> AsyncGenerator[Watch]:
+        yield _Polled(Schedule(job.model.first_poll, settings.poll_floor))
+
+
+@dataclass(frozen=True)
+class _Polled:
+    schedule: Schedule
+
+    async def wake(self, last: Look) -> None:
+        if last.number == 0:
+            await asyncio.sleep(self.schedule.before_first(last.retry_after))
+        else:
+            await asyncio.sleep(self.schedule.before_next(last.elapsed, last.retry_after))
 
 
 class Waiter:
-    """Waits for one job.
+    """Waits for jobs of one provider.
 
     Args:
-        channel: the provider.
-        model: what is being run; tells when to ask first.
-        tracker: is told of every state.
-        time_limit: seconds after the submit in which the job must be done; the settings' limits hold besides.
+        client: the provider.
+        settings: ``time`` and ``poll_floor`` are used.
+        strategies: whichever wakes first is followed.
+        reporter: is told of every state.
+
+    Attributes:
+        notes: what the provider's replies told besides, in sentences.
     """
 
     def __init__(
-        self, channel: Channel, model: Model, tracker: Tracker, time_limit: float | None = None
+        self,
+        client: ProviderClient,
+        settings: Settings,
+        strategies: Sequence[WaitStrategy],
+        reporter: ProgressReporter,
     ) -> None:
-        self._channel = channel
-        self._time = channel.settings.time
-        self._tracker = tracker
-        self._time_limit = math.inf if time_limit is None else time_limit
-        self._schedule = Schedule(model.first_poll, channel.settings.poll_floor)
+        self._client = client
+        self._settings = settings
+        self._strategies = strategies
+        self._reporter = reporter
+        self.notes: list[str] = []
 
-    async def wait(self, handle: Handle, state: State, hint: float | None) -> Done | Failed:
+    async def wait(self, job: WatchedJob, state: State, retry_after: float | None) -> Done | Failed:
         """The job's final state, with the result's link where there is a result.
 
         Args:
-            handle: the job.
+            job: what to wait for.
             state: what the submit's reply said.
-            hint: the seconds its ``Retry-After`` asked to wait, if any.
+            retry_after: the seconds it asked to wait, if any.
 
         Raises:
             TimedOut: a time limit ran out; the job goes on and can be resumed.
-            RemoteUpscaleError: its state cannot be had; nothing is known of how the job ended.
+            RemoteUpscaleError: its state cannot be had; only with the meaning ``OVER`` has it ended.
         """
-        async for current in self._states(handle, state, hint):
-            match current:
-                case Done(output) if output is None:
-                    return await self.final(handle)
-                case Done() | Failed():
-                    return current
-                case Queued(position):
-                    self._tracker.tell(Stage.QUEUED, position=position)
-                case Running(note):
-                    self._tracker.tell(Stage.RUNNING, note=f"state {note}" if note else "")
-        raise AssertionError("the states of a job do not end by themselves")
-
-    async def _states(self, handle: Handle, state: State, hint: float | None) -> AsyncIterator[State]:
-        yield state
-        clock = asyncio.get_running_loop().time
-        submitted = clock()
-        began: float | None = None
-        wait = self._schedule.before_first(hint)
-        while True:
-            now = clock()
-            stage = submitted + self._time.queue if began is None else began + self._time.run
-            limit = min(stage, submitted + self._time_limit)
-            if now >= limit:
-                raise self._too_long(handle, limit - submitted, queued=began is None)
-            await asyncio.sleep(min(wait, limit - now))
-            state, hint = await self._ask(handle, fresh=clock() - submitted < VISIBLE_AFTER)
-            if isinstance(state, Running) and began is None:
-                began = clock()
-            yield state
-            wait = self._schedule.before_next(clock() - submitted, hint)
-
-    async def _ask(self, handle: Handle, *, fresh: bool) -> tuple[State, float | None]:
-        """The state, and how long the reply asked us to wait before the next request."""
-        provider = self._channel.provider
-        try:
-            async for attempt in retrying(self._time, floor=self._channel.settings.poll_floor):
-                with attempt:
-                    reply = await self._channel.call(provider.status(handle))
-                    return provider.read_status(reply), reply.retry_after
-        except NotFound:
-            if not fresh:
-                raise
-        return Queued(), None
-
-    async def final(self, handle: Handle) -> Done | Failed:
-        """A finished job's result: where that takes one more request, and a fresh link where one expired."""
-        async for attempt in retrying(self._time, floor=self._channel.settings.poll_floor):
-            with attempt:
-                state = await self._read_final(handle)
-                if isinstance(state, (Done, Failed)):
-                    return state
-                raise BadResponse(
-                    f"{self._channel.provider.title} takes back that the job is done.",
-                    meaning=Meaning.UNKNOWN,
+        clock = _Clock(job, self._settings)
+        questions = _Questions(self._client, job, self._settings, self._note)
+        look = Look(0, 0.0, retry_after)
+        async with AsyncExitStack() as stack:
+            watches = [
+                await stack.enter_async_context(strategy.watch(job, self._settings))
+                for strategy in self._strategies
+            ]
+            while True:
+                match state:
+                    case Done(None):
+                        return await self.result(job)
+                    case Done() | Failed():
+                        return state
+                    case Queued(position):
+                        self._reporter.report(Stage.QUEUED, position=position)
+                    case Running(note):
+                        clock.begins()
+                        self._reporter.report(Stage.RUNNING, note=f"state {note}" if note else "")
+                if clock.left <= 0:
+                    raise questions.trouble or self._too_long(job, clock)
+                await _first(watches, look, clock.left)
+                await asyncio.sleep(
+                    look.elapsed + self._settings.poll_floor - clock.elapsed if look.number else 0
                 )
-        raise AssertionError("a retried block ends by returning or raising")
+                answer = await questions.status()
+                look = Look(look.number + 1, clock.elapsed, answer.retry_after)
+                state = answer.value or state
 
-    async def _read_final(self, handle: Handle) -> State:
-        provider = self._channel.provider
-        return provider.read_result(await self._channel.call(provider.result(handle)))
+    async def result(self, job: WatchedJob) -> Done | Failed:
+        """A finished job's result: where that takes a request of its own, or a fresh link.
 
-    def _too_long(self, handle: Handle, seconds: float, *, queued: bool) -> TimedOut:
-        what = "waiting in the queue" if queued else "running"
-        return TimedOut(
-            f"The job is still {what} at {self._channel.provider.title} after {seconds:.4g} s.",
-            hint="It goes on there and may be charged; once it is done, the same run again, or "
-            "`remote-upscale resume`, fetches it.",
-            request_id=handle.request_id,
+        Raises:
+            RemoteUpscaleError: as ``wait`` does.
+        """
+        questions = _Questions(self._client, job, self._settings, self._note)
+        provider = self._client.provider
+        while True:
+            try:
+                answer = await self._client.ask(
+                    provider.result(job.handle), lambda reply: self._read_result(job.handle, reply)
+                )
+            except NotFound as gone:
+                questions.missing(gone)
+                await asyncio.sleep(MISSING_AGAIN * self._settings.poll_floor)
+            else:
+                return answer.value
+
+    def _note(self, handle: Handle, reply: Reply) -> None:
+        self.notes += [n for n in self._client.provider.notes(handle, reply) if n not in self.notes]
+
+    def _read_result(self, handle: Handle, reply: Reply) -> Done | Failed:
+        state = self._client.provider.read_result(reply)
+        if isinstance(state, (Done, Failed)):
+            self._note(handle, reply)
+            return state
+        raise BadResponse(
+            f"{self._client.provider.title} takes back that the job is done.", meaning=Meaning.UNKNOWN
         )
+
+    def _too_long(self, job: WatchedJob, clock: _Clock) -> TimedOut:
+        what = "waiting in the queue" if clock.began is None else "running"
+        return TimedOut(
+            f"The job is still {what} at {self._client.provider.title} after {clock.limit:.4g} s.",
+            hint="It goes on there and may be charged.",
+            request_id=job.handle.request_id,
+        )
+
+
+class _Questions:
+    """Questions about one job, and when no answer, or "there is no such job", is to be believed.
+
+    Attributes:
+        trouble: why the last question was not answered; ``None`` where it was.
+    """
+
+    def __init__(
+        self,
+        client: ProviderClient,
+        job: WatchedJob,
+        settings: Settings,
+        note: Callable[[Handle, Reply], None],
+    ) -> None:
+        self._client = client
+        self._job = job
+        self._note = note
+        self._settings = settings
+        self._failing: float | None = None
+        self._missing: float | None = None
+        self.trouble: RemoteUpscaleError | None = None
+
+    async def status(self) -> Answer[State | None]:
+        """Ask once for the state; none where the answer tells nothing, so that the next look decides."""
+        provider = self._client.provider
+        try:
+            answer = await self._client.ask_once(provider.status(self._job.handle), self._read_status)
+        except NotFound as gone:
+            self.missing(gone)
+            return Answer(None, gone.retry_after or MISSING_AGAIN * self._settings.poll_floor)
+        except RemoteUpscaleError as error:
+            self._failed(error)
+            return Answer(None, error.retry_after)
+        self._failing = self._missing = self.trouble = None
+        return Answer(answer.value, answer.retry_after)
+
+    def _read_status(self, reply: Reply) -> State:
+        state = self._client.provider.read_status(reply)
+        self._note(self._job.handle, reply)
+        return state
+
+    def missing(self, gone: NotFound) -> None:
+        """The provider says that it does not know the job; raised once that is certain.
+
+        One such answer may come from a machine that has not heard of the job yet.
+        """
+        now = time.monotonic()
+        if self._job.fresh:
+            return
+        if self._missing is None:
+            self._missing = now
+        elif now - self._missing >= MISSING_AGAIN * self._settings.poll_floor:
+            raise gone.but(request_id=self._job.handle.request_id, meaning=Meaning.OVER)
+
+    def _failed(self, error: RemoteUpscaleError) -> None:
+        """Raise an error that does not pass, or has not for too long.
+
+        A provider that asks us to wait is heard, whatever that takes: the job's own limits end the run.
+        """
+        now = time.monotonic()
+        if not error.meaning.retryable:
+            raise error
+        self.trouble = error
+        if error.retry_after is not None:
+            self._failing = None
+        elif self._failing is None:
+            self._failing = now
+        elif now - self._failing >= self._settings.time.retry:
+            raise error
+
+
+class _Clock:
+    """How long a job may still take."""
+
+    def __init__(self, job: WatchedJob, settings: Settings) -> None:
+        self._time = settings.time
+        self._most = math.inf if job.time_limit is None else job.time_limit
+        self._start = time.monotonic()
+        self.began: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the waiting began."""
+        return time.monotonic() - self._start
+
+    def begins(self) -> None:
+        """The job is running now, if it was not before."""
+        if self.began is None:
+            self.began = self.elapsed
+
+    @property
+    def limit(self) -> float:
+        """Seconds from the beginning of the waiting to its end."""
+        stage = self._time.queue if self.began is None else self.began + self._time.run
+        return min(stage, self._most)
+
+    @property
+    def left(self) -> float:
+        """Seconds to the limit."""
+        return self.limit - self.elapsed
+
+
+async def _first(watches: Sequence[Watch], last: Look, most: float) -> None:
+    """Return when the first strategy wakes, or after so many seconds."""
+    waking = [asyncio.ensure_future(watch.wake(last)) for watch in watches]
+    try:
+        done, _ = await asyncio.wait(waking, timeout=max(0.0, most), return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+    finally:
+        for one in waking:
+            one.cancel()
+        await asyncio.gather(*waking, return_exceptions=True)

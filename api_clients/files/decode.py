@@ -13,12 +13,12 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import InvalidInput
 from ..text import clean
+from .formats import png
+from .formats.structure import Source
 from .headers import PngHeader, read_png_header
 from .open_video import DAMAGED
 from .probe import ImageInfo
 from .spliced_file import SplicedFile, open_input
-from .strip import png
-from .strip.structure import Source
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -30,7 +30,7 @@ _HIGHEST_FILTER = 4
 _CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 
 
-def decode_picture(picture: SplicedFile, info: ImageInfo) -> None:
+def decode_image(picture: SplicedFile, info: ImageInfo) -> None:
     """Decode the whole of a still picture and throw the pixels away. Blocking.
 
     PNG takes a few MiB of memory, JPEG a 64th of the pixels (progressive ones the coefficients), WebP all.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .strip import jpeg, png, webp
-from .strip.orientation import read_orientation
-from .strip.structure import Source
+from .formats import jpeg, png, webp
+from .formats.exif import read_orientation
+from .formats.structure import Source
 
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

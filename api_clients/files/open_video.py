@@ -51,7 +51,7 @@ def exact(number: Rational | None) -> Fraction | None:
 
 
 @dataclass(frozen=True)
-class Clip:
+class OpenVideo:
     """An open clip and the stream that is its picture."""
 
     container: InputContainer
@@ -65,7 +65,7 @@ class Clip:
 
 
 @contextmanager
-def open_clip(path: Path, format: str, *, max_pixels: int) -> Generator[Clip, None, None]:  # noqa: A002
+def open_video(path: Path, format: str, *, max_pixels: int) -> Generator[OpenVideo, None, None]:  # noqa: A002
     """Open a clip.
 
     The demuxer is chosen by us, not guessed, so that a playlist under a clip's name cannot make libav open
@@ -73,7 +73,7 @@ def open_clip(path: Path, format: str, *, max_pixels: int) -> Generator[Clip, No
 
     Args:
         path: the clip.
-        format: one of ``CLIPS``.
+        format: one of ``VIDEO_FORMATS``.
         max_pixels: the largest frame that is decoded.
 
     Raises:
@@ -99,4 +99,4 @@ def open_clip(path: Path, format: str, *, max_pixels: int) -> Generator[Clip, No
                 hint="Give a smaller clip.",
             )
         video.codec_context.thread_count = 1
-        yield Clip(container, video)
+        yield OpenVideo(container, video)

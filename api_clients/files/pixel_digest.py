@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from typing import cast
 
-import cv2
+import av
 import numpy as np
 import numpy.typing as npt
+from av.error import FFmpegError
 
 from ..errors import InvalidInput
+from .formats import png, webp
+from .formats.structure import Source
 from .headers import Header, read_header, read_png_header
 from .spliced_file import SplicedFile
-from .strip import png, webp
-from .strip.structure import Source
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -24,6 +26,8 @@ _COLOUR = frozenset(b"iCCP cICP mDCV mDCv cLLI cLLi".split())
 _OLD_COLOUR = frozenset(b"gAMA cHRM".split())
 """Left out of account where one of the others, or sRGB, says more."""
 _GRAY, _RGB = 0, 2
+_PLAIN = {"monob": "gray", "ya8": "rgba", "ya16be": "rgba64be", "pal8": "rgba", "argb": "rgba"}
+"""How FFmpeg's forms of pixels are brought to gray, RGB, or RGB and alpha, without changing a value."""
 _SRGB_GAMMA = (45455).to_bytes(4, "big")
 
 
@@ -79,31 +83,33 @@ def _decoded(data: bytes, source: Source, max_pixels: int) -> str | None:
     colour = _png_colour(source) if source.format == "png" else _webp_colour(source)
     if colour is None:
         return None
-    pixels = _pixels(data, header)
+    pixels = _pixels(data, source.format, header)
     if pixels is None:
         return None
     turned = b"turned %d" % header.orientation if header.orientation > 1 else b""
     return pixels_digest(pixels, colour + turned)
 
 
-def _pixels(data: bytes, header: Header) -> Pixels | None:
+def _pixels(data: bytes, kind: str, header: Header) -> Pixels | None:
+    """Pixels [H,W,C] as they are in the file, a palette's in colour; ``None`` where they cannot be read."""
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (cv2.error, MemoryError):
+        with av.open(io.BytesIO(data), mode="r", format=f"{kind}_pipe") as container:
+            frame = next(container.decode(video=0))
+            form = _PLAIN.get(frame.format.name)
+            pixels = (frame.reformat(format=form) if form else frame).to_ndarray()
+    except (FFmpegError, StopIteration, ValueError, MemoryError):
         return None
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):  # pyright: ignore[reportUnnecessaryComparison]
+    if pixels.shape[:2] != (header.height, header.width) or str(pixels.dtype) not in ("uint8", "uint16"):
         return None
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    elif pixels.shape[2] >= 3:
-        order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-        pixels = cv2.cvtColor(pixels, order, dst=pixels)
-    known = str(pixels.dtype) in ("uint8", "uint16")
-    return cast("Pixels", pixels) if known else None
+    elif pixels.shape[2] == 4 and not header.alpha:
+        pixels = pixels[:, :, :3]  # of a palette or a WebP, whose decoders always give alpha
+    return cast("Pixels", pixels)
 
 
 def _png_colour(source: Source) -> bytes | None:
-    """The chunks that decide on how pixels look; ``None`` where OpenCV would leave something out."""
+    """The chunks that decide on how pixels look; ``None`` where FFmpeg's decoder would add something."""
     found = list(png.chunks(source))
     names = {chunk.name for chunk in found}
     if b"tRNS" in names and read_png_header(source).colour in (_GRAY, _RGB):

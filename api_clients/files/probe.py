@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..errors import InvalidInput
 from ..models import Media, Model
+from .formats.structure import Source
 from .headers import read_header
-from .open_video import DAMAGED, Clip, exact, open_clip
-from .sniff import MEDIA_TYPES, PICTURES, SUFFIXES, format_of
+from .open_video import DAMAGED, OpenVideo, exact, open_video
+from .sniff import IMAGE_FORMATS, MEDIA_TYPES, SUFFIXES, format_of
 from .spliced_file import open_input
-from .strip.structure import Source
 
 __all__ = ["MEDIA_TYPES", "SUFFIXES", "ImageInfo", "Info", "VideoInfo", "check_input", "probe"]
 
@@ -100,7 +100,7 @@ def probe(path: Path, *, max_pixels: int = MAX_FRAME_PIXELS) -> Info:
         if not source.size:
             raise InvalidInput(f"{path} is empty.", hint="Give the path of a picture or clip.")
         source.format = format_of(source)
-        if source.format in PICTURES:
+        if source.format in IMAGE_FORMATS:
             return _image(source)
     return _video(source, max_pixels)
 
@@ -148,13 +148,13 @@ def _image(source: Source) -> ImageInfo:
 
 def _video(source: Source, max_pixels: int) -> VideoInfo:
     try:
-        with open_clip(source.path, source.format, max_pixels=max_pixels) as clip:
+        with open_video(source.path, source.format, max_pixels=max_pixels) as clip:
             return describe(clip, source.format, source.size)
     except DAMAGED:
         raise source.broken("it cannot be decoded") from None
 
 
-def describe(clip: Clip, format: str, size: int) -> VideoInfo:  # noqa: A002
+def describe(clip: OpenVideo, format: str, size: int) -> VideoInfo:  # noqa: A002
     """What an open clip is; decodes its first frame.
 
     Args:

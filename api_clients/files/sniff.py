@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidInput
-from .strip import matroska
-from .strip.structure import Source
+from pathlib import Path
 
-PICTURES = ("png", "jpeg", "webp")
-CLIPS = ("mp4", "mov", "webm", "matroska", "avi")
+from ..errors import InvalidInput
+from .formats import matroska
+from .formats.structure import Source
+from .spliced_file import open_input
+
+IMAGE_FORMATS = ("png", "jpeg", "webp")
+VIDEO_FORMATS = ("mp4", "mov", "webm", "matroska", "avi")
 
 MEDIA_TYPES = {
     "png": "image/png",
@@ -59,8 +62,14 @@ _STILL_BRANDS = {
 _FIRST_BOXES = frozenset(b"ftyp moov mdat wide free skip".split())
 
 
+def format_of_file(path: Path) -> str:
+    """The format of a file by its path; raises as ``format_of`` does, or where it cannot be read. Blocking."""
+    with open_input(path) as file:
+        return format_of(Source(path, file, "picture or clip"))
+
+
 def format_of(source: Source) -> str:
-    """One of ``PICTURES`` or ``CLIPS``.
+    """One of ``IMAGE_FORMATS`` or ``VIDEO_FORMATS``.
 
     Raises:
         InvalidInput: it is something else; says what, where that can be told.

@@ -10,8 +10,8 @@ from av.packet import Packet
 from ..errors import BadResponse, InvalidInput, Meaning
 from ..models import Media
 from ..sizes import Expected
-from .decode import decode_picture
-from .open_video import DAMAGED, Clip, TooManyPixels, open_clip
+from .decode import decode_image
+from .open_video import DAMAGED, OpenVideo, TooManyPixels, open_video
 from .probe import ImageInfo, Info, VideoInfo, probe
 from .strip import without_metadata
 
@@ -44,7 +44,7 @@ def verify_result(path: Path, *, media: Media, expected: Expected | None, max_pi
         _check_size(info, expected, max_pixels)
         kept = without_metadata(path, info.format)
         if isinstance(info, ImageInfo):
-            decode_picture(kept, info)
+            decode_image(kept, info)
         else:
             _check_end(path, info, max_pixels)
     except TooManyPixels as error:
@@ -78,7 +78,7 @@ def _check_size(info: Info, expected: Expected | None, max_pixels: int) -> None:
 
 def _check_end(path: Path, info: VideoInfo, max_pixels: int) -> None:
     try:
-        with open_clip(path, info.format, max_pixels=max_pixels) as clip:
+        with open_video(path, info.format, max_pixels=max_pixels) as clip:
             reached = _tail(clip)
     except DAMAGED:
         raise BadResponse(
@@ -91,7 +91,7 @@ def _check_end(path: Path, info: VideoInfo, max_pixels: int) -> None:
         )
 
 
-def _tail(clip: Clip) -> float:
+def _tail(clip: OpenVideo) -> float:
     """Decode one frame near the end, then go through the packets behind it.
 
     Returns:

@@ -6,7 +6,7 @@ from ..errors import AuthenticationFailed, Forbidden, HostingFailed, Insufficien
 from ..http_messages import Reply
 from ..json_values import as_text
 from ..providers.fal import Fal
-from ..settings import Roots
+from ..roots import Roots
 from .hosted import failed
 
 
@@ -29,7 +29,9 @@ def check(reply: Reply) -> Reply:
         raise error
     message = f"fal's storage does not take the input (HTTP {reply.status})."
     if reply.status in (408, 425, 429) or reply.status >= 500:
-        raise failed(message, "Run it again later; nothing was charged.", passes=True, reply=reply)
+        raise failed(
+            message, "Run it again later; nothing was charged.", passes=True, retry_after=reply.retry_after
+        )
     raise Refused(message, hint="Host it in an object store: REMOTE_UPSCALE_BUCKET_URL.")
 
 
@@ -51,5 +53,8 @@ def text(reply: Reply, name: str) -> str:
 def as_hosting(error: RemoteUpscaleError) -> HostingFailed:
     """A failure on the way to fal's storage, as one of hosting."""
     return failed(
-        f"The input could not be uploaded to fal. {error.message}", error.hint, passes=error.meaning.retryable
+        f"The input could not be uploaded to fal. {error.message}",
+        error.hint,
+        passes=error.meaning.retryable,
+        retry_after=error.retry_after,
     )

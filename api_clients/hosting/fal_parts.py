@@ -8,13 +8,15 @@ from typing import cast
 from urllib.parse import quote
 
 from ..http.client import Http
-from ..http.retry import retrying
+from ..http.progress import Progress
+from ..http.retry import RetryBudget
 from ..http_messages import Reply, Request
+from ..providers.fal import Fal
 from ..settings import Settings
 from ..urls import origin
 from .fal_errors import Refused, check, text
 from .fal_token import Tokens
-from .hosted import Report, Upload
+from .hosted import Upload
 
 LARGE = 100 << 20
 """Files of more bytes go up in parts."""
@@ -31,13 +33,13 @@ class PartsUpload:
     Args:
         upload: the file.
         tokens: give the token; it goes to where it came with, and to the configured upload root.
-        settings: ``roots.fal_cdn`` and ``time`` are used.
+        settings: ``roots`` and ``time`` are used.
         http: the client.
         report: told when a part is up.
     """
 
     def __init__(
-        self, upload: Upload, tokens: Tokens, settings: Settings, http: Http, *, report: Report
+        self, upload: Upload, tokens: Tokens, settings: Settings, http: Http, *, report: Progress
     ) -> None:
         self._upload = upload
         self._tokens = tokens
@@ -45,6 +47,8 @@ class PartsUpload:
         self._http = http
         self._report = report
         self._etags: dict[int, str] = {}
+        self._budgets: set[RetryBudget] = set()
+        """Of the parts on their way: one that is through shows that the way is open for all of them."""
 
     async def run(self, about: dict[str, str]) -> str:
         """Upload it.
@@ -73,9 +77,9 @@ class PartsUpload:
         return access_url
 
     async def _create(self, about: dict[str, str]) -> Reply:
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
+            token = await self._tokens.get()
             with attempt:
-                token = await self._tokens.get()
                 url = f"{token.base_url}/files/upload/multipart"
                 request = Request("POST", url, {"Accept": "application/json", **about})
                 return check(await self._http.call(request, root=token.base_url, auth=token.header))
@@ -83,7 +87,7 @@ class PartsUpload:
 
     async def _may_have_token(self, access_url: str) -> None:
         token = await self._tokens.get()
-        if origin(access_url) not in (origin(token.base_url), origin(self._settings.roots.fal_cdn)):
+        if origin(access_url) not in (origin(token.base_url), origin(self._settings.provider(Fal).cdn_root)):
             raise Refused(
                 "fal's storage wants the parts sent to a place that its upload token is not for.",
                 hint="Host the input in an object store: REMOTE_UPSCALE_BUCKET_URL.",
@@ -94,11 +98,21 @@ class PartsUpload:
         for number in numbers:
             self._etags[number] = await self._send(f"{place}/{number}", (number - 1) * PART)
             self._report(min(len(self._etags) * PART, self._upload.source.size), self._upload.source.size)
+            for budget in self._budgets:
+                budget.renew()
 
     async def _send(self, url: str, offset: int) -> str:
-        async for attempt in retrying(self._settings.time):
+        budget = RetryBudget(self._settings.time)
+        self._budgets.add(budget)
+        try:
+            return await self._send_within(budget, url, offset)
+        finally:
+            self._budgets.remove(budget)
+
+    async def _send_within(self, budget: RetryBudget, url: str, offset: int) -> str:
+        async for attempt in budget:
+            token = await self._tokens.get()
             with attempt:
-                token = await self._tokens.get()
                 reply = await self._http.upload(
                     "PUT",
                     url,
@@ -106,6 +120,7 @@ class PartsUpload:
                     source=self._upload.source,
                     offset=offset,
                     length=min(PART, self._upload.source.size - offset),
+                    budget=budget,
                 )
                 etag = check(reply).headers.get("etag")
                 if etag is None:
@@ -116,9 +131,9 @@ class PartsUpload:
     async def _complete(self, place: str) -> None:
         parts = [{"partNumber": number, "etag": etag} for number, etag in sorted(self._etags.items())]
         request = Request.post_json(f"{place}/complete", {"parts": parts})
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
+            token = await self._tokens.get()
             with attempt:
-                token = await self._tokens.get()
                 check(await self._http.call(request, root=place, auth=token.header))
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import time
 
-from ..errors import AuthenticationFailed, BadResponse, Meaning, ProviderUnavailable, TimedOut
+from ..errors import AuthenticationFailed, BadResponse, HostingFailed, Meaning, ProviderUnavailable, TimedOut
 from ..http.client import Http
 from ..http.guard import check_link
-from ..http.retry import retrying
+from ..http.progress import Progress
+from ..http.retry import RetryBudget
 from ..http_messages import Reply, Request
 from ..providers.fal import Fal
 from ..settings import Settings
 from .fal_errors import Refused, as_hosting, check, text
 from .fal_parts import LARGE, PartsUpload
 from .fal_token import Token, Tokens
-from .hosted import Hosted, Report, Upload
+from .hosted import Hosted, Upload
 
 WAY = "fal"
 
@@ -25,7 +26,7 @@ _LIFE_BEYOND = 3600  # seconds a file lives beyond what is asked for, so that it
 class FalStorage:
     """Uploads to fal's storage.
 
-    The key goes to ``roots.fal_rest`` only, to get a token; the token to ``roots.fal_cdn`` and to the base
+    The key goes to ``Fal.rest_root`` only, to get a token; the token to ``Fal.cdn_root`` and to the base
     URL that came with it; an upload link gets neither.
 
     Args:
@@ -37,9 +38,10 @@ class FalStorage:
         self._settings = settings
         self._http = http
         self._roots = settings.roots.all()
+        self._fal = settings.provider(Fal)
         self._tokens = Tokens(self._ask_token)
 
-    async def host(self, upload: Upload, report: Report) -> Hosted:
+    async def host(self, upload: Upload, report: Progress) -> Hosted:
         """Upload a file.
 
         Raises:
@@ -71,24 +73,26 @@ class FalStorage:
             return False
         return reply.status not in (400, 401, 403, 404, 410)
 
-    async def _by_token(self, upload: Upload, about: dict[str, str], report: Report) -> str:
+    async def _by_token(self, upload: Upload, about: dict[str, str], report: Progress) -> str:
         if upload.source.size > LARGE:
             parts = PartsUpload(upload, self._tokens, self._settings, self._http, report=report)
             return await parts.run(about)
-        async for attempt in retrying(self._settings.time):
+        budget = RetryBudget(self._settings.time)
+        async for attempt in budget:
+            token = await self._tokens.get()
             with attempt:
-                token = await self._tokens.get()
                 reply = await self._http.upload(
                     "POST",
-                    f"{self._settings.roots.fal_cdn}/files/upload",
+                    f"{self._fal.cdn_root}/files/upload",
                     headers={**token.header, **about},
                     source=upload.source,
                     progress=report,
+                    budget=budget,
                 )
                 return text(check(reply), "access_url")
         raise AssertionError("a retried block ends by returning or raising")
 
-    async def _by_link(self, upload: Upload, about: dict[str, str], report: Report) -> str:
+    async def _by_link(self, upload: Upload, about: dict[str, str], report: Progress) -> str:
         """The other way: fal names a link to upload to, and the one that the file will have."""
         named = await self._with_key(
             "/storage/upload/initiate?storage_type=gcs",
@@ -97,13 +101,13 @@ class FalStorage:
         )
         upload_url, file_url = text(named, "upload_url"), text(named, "file_url")
         headers = {"Content-Type": upload.media_type}
-        async for attempt in retrying(self._settings.time):
+        budget = RetryBudget(self._settings.time)
+        async for attempt in budget:
             with attempt:
-                check(
-                    await self._http.upload(
-                        "PUT", upload_url, headers=headers, source=upload.source, progress=report
-                    )
+                reply = await self._http.upload(
+                    "PUT", upload_url, headers=headers, source=upload.source, progress=report, budget=budget
                 )
+                check(reply)
         return file_url
 
     async def _ask_token(self) -> Token:
@@ -111,14 +115,19 @@ class FalStorage:
         return Token.read(reply, self._roots)
 
     async def _with_key(self, path: str, document: dict[str, str], headers: dict[str, str]) -> Reply:
-        root, key = self._settings.roots.fal_rest, self._settings.keys.get("fal")
+        root, key = self._fal.rest_root, self._settings.keys.get("fal")
         if key is None:
             raise AuthenticationFailed(
                 "There is no key for fal's storage.", hint="Set FAL_KEY.", meaning=Meaning.NOT_SENT
             )
-        auth = Fal(self._settings.roots).authorise(key.reveal())
+        if root is None:
+            raise HostingFailed(
+                "The key is for the gateway at REMOTE_UPSCALE_FAL_QUEUE_URL; fal's storage does not get it.",
+                hint="Set REMOTE_UPSCALE_FAL_REST_URL, too, or host the input in an object store.",
+            )
+        auth = self._fal.authorise(key.reveal())
         request = Request.post_json(f"{root}{path}", document, {"Accept": "application/json", **headers})
-        async for attempt in retrying(self._settings.time):
+        async for attempt in RetryBudget(self._settings.time):
             with attempt:
                 return check(await self._http.call(request, root=root, auth=auth))
         raise AssertionError("a retried block ends by returning or raising")

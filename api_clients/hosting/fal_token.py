@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,11 @@ from datetime import UTC, datetime
 
 from ..errors import BadResponse
 from ..http.guard import check_link
+from ..http.progress import Progress
 from ..http_messages import Reply
 from ..json_values import as_text
+from ..redaction import hide
+from .single_flight import SingleFlight
 
 _MARGIN = 60  # seconds before its end at which a token is renewed
 _UNKNOWN_LIFE = 300
@@ -41,6 +43,7 @@ class Token:
         token, base_url = as_text(body.get("token")), as_text(body.get("base_url"))
         if token is None or base_url is None or not (token.isascii() and token.isprintable()):
             raise BadResponse("fal's storage gave no upload token.", hint="Try again later.")
+        hide(token, passing=True)
         check_link(base_url, roots)
         kind = as_text(body.get("token_type")) or "Bearer"
         header = {"Authorization": f"{kind if kind.isalpha() else 'Bearer'} {token}"}
@@ -48,19 +51,26 @@ class Token:
 
 
 class Tokens:
-    """Keeps one token until it is about to end, and asks for the next one once for all who wait."""
+    """Keeps one token until it is about to end, and asks for the next one once for all who wait.
+
+    Args:
+        ask: gets one, and tries again while that may help. Its failure is that of all who wait: none of them
+            asks once more by itself.
+    """
 
     def __init__(self, ask: Callable[[], Awaitable[Token]]) -> None:
         self._ask = ask
-        self._lock = asyncio.Lock()
+        self._asking: SingleFlight[Token] = SingleFlight()
         self._token: Token | None = None
 
     async def get(self) -> Token:
         """A token that works for a while; raises what asking for it raises."""
-        async with self._lock:
-            if self._token is None or self._token.expires - _MARGIN < time.time():
-                self._token = await self._ask()
-            return self._token
+        if self._token is None or self._token.expires - _MARGIN < time.time():
+            self._token = await self._asking.run("token", self._renew)
+        return self._token
+
+    async def _renew(self, _progress: Progress) -> Token:
+        return await self._ask()
 
 
 def _time(value: object) -> float:

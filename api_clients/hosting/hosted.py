@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..errors import HostingFailed, Meaning
 from ..files.spliced_file import SplicedFile
-from ..http_messages import Reply
-
-Report = Callable[[int, int | None], None]
-"""Called with the bytes uploaded so far and their total."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +47,13 @@ class Hosted:
     way: str
 
 
-def failed(message: str, hint: str, *, passes: bool = False, reply: Reply | None = None) -> HostingFailed:
+def failed(
+    message: str, hint: str, *, passes: bool = False, retry_after: float | None = None
+) -> HostingFailed:
     """A hosting error: no job was submitted, so nothing can have been charged."""
     return HostingFailed(
         message,
         hint=hint,
         meaning=Meaning.TRY_AGAIN if passes else Meaning.NOT_SENT,
-        retry_after=reply.retry_after if reply else None,
+        retry_after=retry_after,
     )

@@ -11,9 +11,10 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError
 
 from ..errors import HostingFailed
+from ..http.progress import Progress
 from ..object_stores import PART, RemoteStore, connect, error_code, is_refusal, may_pass
 from ..settings import TimeLimits
-from .hosted import Hosted, Report, Upload, failed
+from .hosted import Hosted, Upload, failed
 
 WAY = "object-store"
 
@@ -36,7 +37,7 @@ class ObjectStore:
     def __init__(self, bucket_url: str, limits: TimeLimits) -> None:
         self._store = _connect(bucket_url, limits)
 
-    async def host(self, upload: Upload, report: Report) -> Hosted:
+    async def host(self, upload: Upload, report: Progress) -> Hosted:
         """Upload, unless the store has it already, and sign.
 
         Raises:
@@ -60,7 +61,7 @@ class ObjectStore:
             # Without the permission to list, S3 answers 403 for an object that is not there.
             return None
 
-    async def _put(self, upload: Upload, report: Report) -> None:
+    async def _put(self, upload: Upload, report: Progress) -> None:
         size = upload.source.size
         small = size <= PART
         content = await asyncio.to_thread(upload.source.read, 0, size) if small else _reported(upload, report)
@@ -76,7 +77,7 @@ class ObjectStore:
         report(size, size)
 
 
-async def _reported(upload: Upload, report: Report) -> AsyncGenerator[bytes]:
+async def _reported(upload: Upload, report: Progress) -> AsyncGenerator[bytes]:
     done = 0
     async for piece in upload.source.stream():
         yield piece

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import BadResponse, InvalidParameter
 from ..http.guard import check_link
-from ..settings import Roots
+from ..roots import Roots
 
 
 def check_public_url(url: str, roots: Roots) -> None:

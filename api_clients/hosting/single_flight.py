@@ -7,16 +7,16 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-T = TypeVar("T")
+from ..http.progress import Progress, harmless
 
-Tell = Callable[[int, int | None], None]
+T = TypeVar("T")
 
 
 @dataclass
 class _Flight(Generic[T]):
     task: asyncio.Task[T]
     waiting: int = 0
-    listeners: list[Tell] = field(default_factory=list[Tell])
+    listeners: list[Progress] = field(default_factory=list[Progress])
 
     def tell(self, done: int, total: int | None) -> None:
         for listener in self.listeners:
@@ -33,32 +33,36 @@ class SingleFlight(Generic[T]):
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     async def run(
-        self, key: Hashable, make: Callable[[Tell], Coroutine[Any, Any, T]], progress: Tell | None = None
+        self,
+        key: Hashable,
+        make: Callable[[Progress], Coroutine[Any, Any, T]],
+        progress: Progress | None = None,
     ) -> T:
         """Join the task for ``key``, or start it.
 
         Args:
             key: what is being done.
             make: gives the coroutine; it is passed a function that tells everyone's progress.
-            progress: told of it for as long as the task runs.
+            progress: told of it for as long as the task runs; what it raises is logged.
         """
         flight = self._flights.get(key)
         if flight is None or flight.task.cancelling():
             flight = self._start(key, make)
-        if progress is not None:
-            flight.listeners.append(progress)
+        listener = harmless(progress) if progress else None
+        if listener is not None:
+            flight.listeners.append(listener)
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
         finally:
             flight.waiting -= 1
-            if progress is not None:
-                flight.listeners.remove(progress)
+            if listener is not None:
+                flight.listeners.remove(listener)
             if not flight.waiting and not flight.task.done():
                 flight.task.cancel()
                 await asyncio.wait([flight.task])
 
-    def _start(self, key: Hashable, make: Callable[[Tell], Coroutine[Any, Any, T]]) -> _Flight[T]:
+    def _start(self, key: Hashable, make: Callable[[Progress], Coroutine[Any, Any, T]]) -> _Flight[T]:
         async def work() -> T:
             try:
                 return await make(flight.tell)

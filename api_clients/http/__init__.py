@@ -1,6 +1,8 @@
 """Everything that goes over the network to a provider or to a link that a provider gave."""
 
 from .client import Http
-from .download import Downloaded, Partial
+from .download import Downloaded
+from .partial_file import PartialFile
+from .retry import RetryBudget
 
-__all__ = ["Downloaded", "Http", "Partial"]
+__all__ = ["Downloaded", "Http", "PartialFile", "RetryBudget"]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from functools import partial as bind
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,17 +15,22 @@ import httpx
 from ..errors import AuthenticationFailed, BadResponse, Meaning, RemoteUpscaleError
 from ..files.spliced_file import SplicedFile
 from ..http_messages import Reply, Request
+from ..redaction import get_logger
 from ..settings import Settings
 from ..urls import lies_under, origin
-from .download import Downloaded, Partial, Progress, fetch
+from .download import Download, Downloaded
 from .failures import FOREIGN, translate
 from .guard import check_link
 from .logs import our_request, silence_httpx
+from .partial_file import PartialFile
+from .progress import Progress, harmless
+from .retry import RetryBudget
 from .transport import Transport
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _PIECE = 1 << 16
 _UPLOAD_REPLY = 1 << 20
+_LARGE_REPLY = 1 << 20
 # Only what can be decompressed within bounds is asked for and accepted; never one coding inside another.
 _CODINGS = {"gzip", "deflate", "identity", "aws-chunked"}
 
@@ -105,37 +107,43 @@ class Http:
             headers["Content-Length"] = str(len(request.body))
         request = replace(request, headers=headers)
         async with self._open(self._pool(root), request, body) as response:
-            return await _read(response, self._settings.size.reply_bytes if limit is None else limit)
+            reply = await _read(response, self._settings.size.reply_bytes if limit is None else limit)
+        if len(reply.body) > _LARGE_REPLY:
+            await asyncio.to_thread(reply.parse)
+        return reply
 
     async def download(
         self,
         url: str,
-        path: Path,
+        partial: PartialFile,
         *,
         max_bytes: int,
         progress: Progress | None = None,
-        partial: Partial | None = None,
+        budget: RetryBudget | None = None,
     ) -> Downloaded:
-        """Fetch a provider's result link into ``path``. One attempt, no key.
+        """Fetch a provider's result link. One attempt, no key.
+
+        It goes on where ``partial`` ends, if the server allows that and has the same version still; else it
+        begins anew. After a failure ``partial`` has what came, for the next attempt.
 
         Args:
             url: the link. It and every redirect (five at most) must be https to a public address.
-            path: written from the start, or from where ``partial`` says. What is there after a failure is not
-                a result.
+            partial: where it goes, and what is there of it.
             max_bytes: the largest result.
-            progress: called in the event loop, about once for each MiB.
-            partial: the same object for every attempt at this file, so that a broken download goes on where
-                it stopped if the server allows it.
+            progress: called in the event loop, about once for each MiB; what it raises is logged.
+            budget: of the attempts at this file; told of what comes.
 
         Raises:
             ResultLost: the link is not valid any more.
-            InvalidInput: the file cannot be written.
+            StorageFailed: the file cannot be written.
             ProviderUnavailable: the server has trouble, or the connection broke; ``retryable``.
             TimedOut: nothing came for ``time.idle`` seconds; ``retryable``.
             BadResponse: a refused link, too large, or not a picture or clip.
         """
-        partial = Partial() if partial is None else partial
-        return await fetch(self._get, url, path, max_bytes=max_bytes, partial=partial, progress=progress)
+        download = Download(
+            self._get, partial, max_bytes, _quiet(progress), budget.transfer() if budget else _nobody
+        )
+        return await download.fetch(url)
 
     async def upload(
         self,
@@ -147,6 +155,7 @@ class Http:
         offset: int = 0,
         length: int | None = None,
         progress: Progress | None = None,
+        budget: RetryBudget | None = None,
     ) -> Reply:
         """Send a file, or a part of it, in flat memory. Does not judge the reply's status.
 
@@ -157,7 +166,9 @@ class Http:
             source: the file.
             offset: where in it to begin.
             length: how many bytes of it; ``None`` for all that follow.
-            progress: called with the bytes handed to the network so far, and how many there are.
+            progress: called with the bytes handed to the network so far, and how many there are; what it
+                raises is logged.
+            budget: of the attempts at this upload; told of what goes out.
 
         Raises:
             InvalidInput: the file cannot be read or has changed.
@@ -165,7 +176,12 @@ class Http:
         """
         count = source.size - offset if length is None else length
         headers = {"Accept-Encoding": "identity", **headers, "Content-Length": str(count)}
-        report = bind(_report, progress, count) if progress else None
+        tell, reached = _quiet(progress), budget.transfer() if budget else _nobody
+
+        def report(done: int) -> None:
+            reached(done)
+            tell(done, count)
+
         body = source.stream(offset, count)
         request = Request(method, url, headers)
         async with self._open(self._pool(url), request, body, report) as response:
@@ -263,8 +279,12 @@ async def _pieces(body: bytes) -> AsyncGenerator[bytes]:
         yield body[start : start + _PIECE]
 
 
-def _report(progress: Progress, total: int, done: int) -> None:
-    progress(done, total)
+def _quiet(progress: Progress | None) -> Progress:
+    return harmless(progress) if progress else _nobody
+
+
+def _nobody(*_position: int | None) -> None:
+    """Told of a position that nobody wants to know."""
 
 
 def _check_coding(response: httpx.Response) -> None:

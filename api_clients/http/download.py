@@ -1,23 +1,22 @@
-"""Fetching a result's link into a file."""
+"""Fetching a result's link into a partial file."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urljoin
 
 import httpx
 
-from ..errors import BadResponse, InvalidInput, Meaning, ProviderUnavailable, RemoteUpscaleError, ResultLost
+from ..errors import BadResponse, Meaning, ProviderUnavailable, RemoteUpscaleError, ResultLost
 from ..http_messages import Reply
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes done so far and, where it is known, their total."""
+from .partial_file import PartialFile
+from .progress import Progress
+from .validator import Validator
 
 _T = TypeVar("_T")
 
@@ -26,8 +25,7 @@ Open = Callable[[str, Mapping[str, str]], AbstractAsyncContextManager[httpx.Resp
 
 _MOST_REDIRECTS = 5
 _BLOCK = 1 << 20
-_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _NO_MEDIA = re.compile(r"text/.*|application/(?:json|xml|xhtml\+xml|.*\+json|problem\+xml)")
 
 
@@ -44,36 +42,131 @@ class Downloaded:
     media_type: str | None
 
 
-@dataclass
-class Partial:
-    """What an attempt left in the file, so that the next one can go on from there.
+@dataclass(frozen=True)
+class Download:
+    """One attempt; see ``Http.download``.
 
-    Make one for all attempts at one file. It stays empty where the server does not say by a strong ``ETag``
-    which version it sent.
+    Attributes:
+        open_link: how the link is opened.
+        partial: where it goes, and what is there already.
+        max_bytes: the largest result.
+        progress: told about once for each MiB; may not raise.
+        reached: told of the position whenever bytes came.
     """
 
-    etag: str | None = field(default=None, repr=False)
-    size: int = 0
+    open_link: Open
+    partial: PartialFile
+    max_bytes: int
+    progress: Progress
+    reached: Callable[[int], None]
+
+    async def fetch(self, url: str) -> Downloaded:
+        """Follow the link and receive what it gives."""
+        asked = await _in_thread(_where_to_go_on, self.partial, url)
+        headers = {"Accept-Encoding": "identity"}
+        if asked is not None:
+            validator, start = asked
+            headers |= {"Range": f"bytes={start}-", "If-Range": validator.condition}
+        link = url
+        for _hop in range(_MOST_REDIRECTS + 1):
+            async with self.open_link(link, headers) as response:
+                location = response.headers.get("location")
+                if response.status_code in (301, 302, 303, 307, 308) and location:
+                    link = _next(link, location)
+                    continue
+                return await self._receive(response, url, asked)
+        raise BadResponse(
+            f"The result's link leads on and on, more than {_MOST_REDIRECTS} times.",
+            hint="Ask the provider about it.",
+        )
+
+    async def _receive(
+        self, response: httpx.Response, url: str, asked: tuple[Validator, int] | None
+    ) -> Downloaded:
+        start, total = await self._start(response, asked)
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+        if media_type and _NO_MEDIA.fullmatch(media_type):
+            raise BadResponse(
+                f"The result's link gives {media_type[:60]}, not a picture or clip.",
+                hint="Run it again, or `remote-upscale resume`.",
+            )
+        if total is not None and total > self.max_bytes:
+            raise self._too_large()
+        if start:
+            await _in_thread(self.partial.cut, start)
+        else:
+            await _in_thread(self.partial.restart, Validator.of(response, url, total))
+        await self._copy(response, total)
+        if total is not None and self.partial.size != total:
+            raise await self._not_whole(total)
+        return Downloaded(self.partial.size, media_type)
+
+    async def _start(
+        self, response: httpx.Response, asked: tuple[Validator, int] | None
+    ) -> tuple[int, int | None]:
+        """Where in the file the body belongs, and the size of the whole; raises where it has no result."""
+        status = response.status_code
+        if status == 200:
+            return 0, _length(response)
+        if status == 206 and asked is not None:
+            validator, start = asked
+            found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+            total = int(found[3]) if found and found[3] != "*" else None
+            if found and int(found[1]) == start and validator.confirmed_by(response, total):
+                return start, validator.total if total is None else total
+        if status in (206, 416):
+            await _in_thread(self.partial.restart)
+            raise ProviderUnavailable(
+                "The download could not go on where it stopped.", meaning=Meaning.TRY_AGAIN
+            )
+        raise _no_result(response)
+
+    async def _copy(self, response: httpx.Response, total: int | None) -> None:
+        """Write the body in blocks. However it ends, all that came is in the file."""
+        partial, waiting, length = self.partial, list[bytes](), 0
+        self.progress(partial.size, total)
+        try:
+            async for piece in response.aiter_bytes():
+                if partial.size + length + len(piece) > self.max_bytes:
+                    raise self._too_large()
+                waiting.append(piece)
+                length += len(piece)
+                self.reached(partial.size + length)
+                if length >= _BLOCK:
+                    block, waiting, length = waiting, [], 0
+                    await _in_thread(partial.write, *block)
+                    self.progress(partial.size, total)
+        finally:
+            await _in_thread(partial.write, *waiting)
+        self.progress(partial.size, total)
+
+    async def _not_whole(self, total: int) -> ProviderUnavailable:
+        """The error for a body that ended well before the file does (which servers may do), or after it."""
+        if self.partial.size > total:
+            await _in_thread(self.partial.restart)
+        return ProviderUnavailable(
+            "The server ended the download before it was whole.",
+            hint="Run it again, or `remote-upscale resume`.",
+            meaning=Meaning.TRY_AGAIN,
+        )
+
+    def _too_large(self) -> BadResponse:
+        return BadResponse(
+            f"The result is larger than {self.max_bytes:,} bytes.",
+            hint="Raise result_bytes under [size] in settings.toml; then run it again, or "
+            "`remote-upscale resume`.",
+        )
 
 
-async def fetch(
-    open_link: Open, url: str, path: Path, *, max_bytes: int, partial: Partial, progress: Progress | None
-) -> Downloaded:
-    """One attempt; see ``Http.download``."""
-    headers = {"Accept-Encoding": "identity"}
-    if partial.etag and partial.size:
-        headers |= {"Range": f"bytes={partial.size}-", "If-Range": partial.etag}
-    for _hop in range(_MOST_REDIRECTS + 1):
-        async with open_link(url, headers) as response:
-            location = response.headers.get("location")
-            if response.status_code in (301, 302, 303, 307, 308) and location:
-                url = _next(url, location)
-                continue
-            return await _receive(response, path, max_bytes, partial, progress)
-    raise BadResponse(
-        f"The result's link leads on and on, more than {_MOST_REDIRECTS} times.",
-        hint="Ask the provider about it.",
-    )
+def _where_to_go_on(partial: PartialFile, url: str) -> tuple[Validator, int] | None:
+    """The version to ask for and the position to begin at; ``None`` to begin anew. Blocking."""
+    validator, size = partial.validator, partial.size
+    if validator is None or not size or not validator.holds_at(url):
+        if size:
+            partial.restart()
+        return None
+    # No server has anything after the end: of a file that is whole, the last byte is asked for.
+    return validator, min(size, size if validator.total is None else validator.total - 1)
 
 
 def _next(url: str, location: str) -> str:
@@ -81,69 +174,6 @@ def _next(url: str, location: str) -> str:
         return urljoin(url, location)
     except ValueError:
         raise BadResponse("The result's link leads to an address that is none.") from None
-
-
-async def _receive(
-    response: httpx.Response, path: Path, max_bytes: int, partial: Partial, progress: Progress | None
-) -> Downloaded:
-    start = _start(response, partial)
-    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
-    if media_type and _NO_MEDIA.fullmatch(media_type):
-        raise BadResponse(
-            f"The result's link gives {media_type[:60]}, not a picture or clip.",
-            hint="Run it again, or `remote-upscale resume`.",
-        )
-    total = _total(response, start)
-    if total is not None and total > max_bytes:
-        raise _too_large(max_bytes)
-    partial.etag, partial.size = _etag(response), start
-    if progress is not None:
-        progress(start, total)
-    with _writing():
-        file = _open_at(path, start)  # not in a thread, which might open it after a cancellation, for nobody
-    try:
-        await _copy(response, file, max_bytes, partial, lambda done: progress and progress(done, total))
-    finally:
-        await _in_thread(_close, file)
-    return Downloaded(partial.size, media_type)
-
-
-async def _copy(
-    response: httpx.Response,
-    file: BinaryIO,
-    max_bytes: int,
-    partial: Partial,
-    report: Callable[[int], object],
-) -> None:
-    """Write the body in blocks; ``partial.size`` is what is in the file at any moment."""
-    waiting: list[bytes] = []
-    length = 0
-    async for piece in response.aiter_bytes():
-        waiting.append(piece)
-        length += len(piece)
-        if partial.size + length > max_bytes:
-            raise _too_large(max_bytes)
-        if length >= _BLOCK:
-            partial.size += await _in_thread(_write, file, waiting)
-            waiting, length = [], 0
-            report(partial.size)
-    partial.size += await _in_thread(_write, file, waiting)
-    report(partial.size)
-
-
-def _start(response: httpx.Response, partial: Partial) -> int:
-    """Where in the file the body belongs; raises for a reply that has no result in it."""
-    status = response.status_code
-    if status == 200:
-        return 0
-    if status == 206 and partial.size:
-        found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
-        if found and int(found[1]) == partial.size and "content-encoding" not in response.headers:
-            return partial.size
-    if status in (206, 416):
-        partial.etag, partial.size = None, 0
-        raise ProviderUnavailable("The download could not go on where it stopped.", meaning=Meaning.TRY_AGAIN)
-    raise _no_result(response)
 
 
 def _no_result(response: httpx.Response) -> RemoteUpscaleError:
@@ -163,61 +193,21 @@ def _no_result(response: httpx.Response) -> RemoteUpscaleError:
     return BadResponse(f"{host} answered HTTP {status} instead of the result.")
 
 
-def _total(response: httpx.Response, start: int) -> int | None:
+def _length(response: httpx.Response) -> int | None:
     """Size of the whole result, where it is known: the length of a compressed body says nothing."""
     length = response.headers.get("content-length", "")
     if "content-encoding" in response.headers or not (length.isascii() and length.isdigit()):
         return None
-    return start + int(length[:20])
-
-
-def _etag(response: httpx.Response) -> str | None:
-    etag = response.headers.get("etag", "")
-    return etag if _STRONG_ETAG.fullmatch(etag) and "content-encoding" not in response.headers else None
-
-
-def _too_large(max_bytes: int) -> BadResponse:
-    return BadResponse(
-        f"The result is larger than {max_bytes:,} bytes.",
-        hint="Raise result_bytes under [size] in settings.toml; then run it again, or "
-        "`remote-upscale resume`.",
-    )
+    return int(length[:20])
 
 
 async def _in_thread(work: Callable[..., _T], *args: object) -> _T:
     """Blocking file work off the event loop; a cancelled caller waits, so that no thread is left behind."""
     running = asyncio.ensure_future(asyncio.to_thread(work, *args))
     try:
-        with _writing():
-            return await asyncio.shield(running)
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait([running])
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
         raise
-
-
-@contextmanager
-def _writing() -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InvalidInput(
-            f"The result cannot be written: {error.strerror}.",
-            hint="Make room or choose another place, then run it again, or `remote-upscale resume`.",
-        ) from None
-
-
-def _open_at(path: Path, start: int) -> BinaryIO:
-    if start == 0:
-        return path.open("wb")
-    file = path.open("r+b")
-    file.truncate(start)
-    file.seek(start)
-    return file
-
-
-def _write(file: BinaryIO, pieces: list[bytes]) -> int:
-    return sum(file.write(piece) for piece in pieces)
-
-
-def _close(file: BinaryIO) -> None:
-    file.close()

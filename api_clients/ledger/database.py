@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from ..errors import InvalidParameter
+from ..errors import InvalidParameter, StorageFailed
 from ..text import clean
+from .errors import LedgerMisuse
 from .migration import bring_up_to_date
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -29,10 +30,8 @@ _PRIMARY = 0xFF
 """The part of SQLite's error codes that says what kind of error it is."""
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """A machine that lost its power is noticed after a minute, by either side."""
-
-
-class LedgerMisuse(AssertionError):
-    """A job was moved to a state that it cannot come to from where it is: a mistake in the program."""
+_UNANSWERED_MS = 60_000
+"""Milliseconds after which a connection counts as broken on which what was sent was not acknowledged."""
 
 
 class Database:
@@ -48,7 +47,8 @@ class Database:
         engine: SQLAlchemy's.
 
     Raises:
-        InvalidParameter: it cannot be read or written, or a newer release made it.
+        InvalidParameter: the address is none of a database that can hold the ledger.
+        StorageFailed: it cannot be read or written, or a newer release made it.
     """
 
     def __init__(self, place: Path | str, *, patience: float = 30.0) -> None:
@@ -83,6 +83,9 @@ class Database:
         Args:
             exclusive: no other process is in an exclusive transaction meanwhile.
             reading: nothing will be written.
+
+        Raises:
+            StorageFailed: the database cannot be used.
         """
         with self._lock, self.usable():
             if self._closed:
@@ -113,14 +116,14 @@ class Database:
 
     @contextmanager
     def usable(self) -> Generator[None]:
-        """Turn what a database or a disk can do to us into one clear error."""
+        """Turn what a database or a disk can do to us into one clear error, ``StorageFailed``."""
         try:
             yield
         except (SQLAlchemyError, OSError, ValueError) as error:
             cause = getattr(error, "orig", None) or error
             if isinstance(cause, OSError):
                 cause = cause.strerror or cause
-            raise InvalidParameter(
+            raise StorageFailed(
                 f"The job ledger {self.title} cannot be used: {clean(cause)}.", hint=self._advice(str(cause))
             ) from None
 
@@ -149,7 +152,11 @@ def _url(place: Path | str) -> URL:
         return url if "+" in url.drivername else url.set(drivername=_DRIVER)
     if kind == SQLITE and url.database and url.database != ":memory:":
         return url
-    raise InvalidParameter(
+    raise _no_address()
+
+
+def _no_address() -> InvalidParameter:
+    return InvalidParameter(
         "REMOTE_UPSCALE_LEDGER_URL is not the address of a database that can hold the job ledger.",
         hint="Set it to postgresql+psycopg://user:password@host/database, or to sqlite:////path/to/file.",
     )
@@ -210,11 +217,14 @@ def _postgresql(url: URL, patience: float) -> Engine:
                 "connect_timeout": _CONNECT_SECONDS,
                 "application_name": "remote-upscale",
                 "options": f"{timeouts} {keepalive}",
+                "tcp_user_timeout": _UNANSWERED_MS,
                 **_KEEPALIVE,
             },
         )
-    except (ImportError, NoSuchModuleError):
-        raise InvalidParameter(
+    except NoSuchModuleError:
+        raise _no_address() from None
+    except ImportError:
+        raise StorageFailed(
             f"The database driver of {url.drivername} is not installed.",
             hint='Install it: pip install "psycopg[binary]".',
         ) from None

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
+from sqlalchemy import Connection, Select, or_, select
 
-from ..errors import Kind
-from ..states import UNDER_WAY, JobState
+from ..states import OWNED, JobState
 from .database import Database
-from .owners import Marks
+from .leases import OwnerLease
 from .rows import JobRow
 from .schema import jobs
+from .steps import reap
 
 _COLUMNS = [jobs.c[spec.name] for spec in fields(JobRow)]
 _LATEST = 50
 """Jobs of a model that are looked at for how long the next one takes, whatever the size of the ledger."""
 _ALIKE = 1.5
 """How many times as much there may be to do in a job that counts as alike."""
-_NOT_SENT = "The process ended before anything was sent."
-_NOT_ANSWERED = (
-    "The process ended after the job was sent and before the provider answered; it may be charged."
-)
 
 
 class History:
@@ -33,24 +29,30 @@ class History:
 
     Args:
         database: where they are.
-        marks: tells which processes live.
+        lease: this process's; tells which others live.
     """
 
-    def __init__(self, database: Database, marks: Marks) -> None:
+    def __init__(self, database: Database, lease: OwnerLease) -> None:
         self.database = database
-        self._marks = marks
+        self._lease = lease
 
-    def look(self, job: str) -> JobRow | None:
+    def get(self, job: str) -> JobRow | None:
         """A job as it is now."""
-        self.settle()
+        self.reap_dead_owners()
         with self.database.transaction(reading=True) as connection:
             return row_of(connection, jobs.c.id == job)
 
-    def same(self, identity: str, *, sandbox: bool) -> list[JobRow]:
+    def by_identity(self, identity: str, *, sandbox: bool) -> list[JobRow]:
         """The jobs of an identity, newest first."""
-        self.settle()
+        self.reap_dead_owners()
         same = (jobs.c.identity == identity) & (jobs.c.sandbox == sandbox)
         return self._rows(select(*_COLUMNS).where(same).order_by(jobs.c.id.desc()))
+
+    def by_request_id(self, model: str, request_id: str) -> JobRow | None:
+        """The job that has this id at its provider."""
+        self.reap_dead_owners()
+        with self.database.transaction(reading=True) as connection:
+            return row_of(connection, jobs.c.request_id == request_id, jobs.c.model == model)
 
     def jobs(
         self,
@@ -70,7 +72,7 @@ class History:
             since: when they were made, at the earliest.
             until: before which they were made.
         """
-        self.settle()
+        self.reap_dead_owners()
         query = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
         if states is not None:
             query = query.where(jobs.c.state.in_(list(states)))
@@ -84,14 +86,14 @@ class History:
 
     def resumable(self, *, sandbox: bool) -> list[JobRow]:
         """Jobs with something to fetch or to deliver that no other process is at; oldest first."""
-        self.settle()
+        self.reap_dead_owners()
         sent = jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]) & jobs.c.request_id.is_not(None)
         return self._rows(
             select(*_COLUMNS)
             .where(
                 or_(sent, jobs.c.state == JobState.STORED),
                 jobs.c.sandbox == sandbox,
-                or_(jobs.c.owner.is_(None), jobs.c.owner == self._marks.name),
+                or_(jobs.c.owner.is_(None), jobs.c.owner == self._lease.name),
             )
             .order_by(jobs.c.id)
         )
@@ -123,24 +125,25 @@ class History:
         ]
         return median(seconds) if seconds else None
 
-    def settle(self) -> None:
+    def reap_dead_owners(self) -> None:
         """Give the jobs of processes that have ended the state that their end left them in."""
-        owned = jobs.c.state.in_(UNDER_WAY) & jobs.c.owner.is_not(None)
+        owned = jobs.c.state.in_(OWNED) & jobs.c.owner.is_not(None)
         with self.database.transaction(reading=True) as connection:
-            owners = connection.scalars(select(jobs.c.owner).where(owned).distinct()).all()
-            dead = [owner for owner in owners if not self._marks.alive(str(owner), connection)]
+            owners = map(str, connection.scalars(select(jobs.c.owner).where(owned).distinct()).all())
+            dead = [owner for owner in owners if not self._lease.alive(owner, connection)]
         if dead:
             with self.database.transaction() as connection:
-                _leave(connection, jobs.c.owner.in_(dead))
+                reap(connection, jobs.c.owner.in_(dead))
+                self._lease.strike_off(dead, connection)
 
-    def drop(self, row: JobRow) -> None:
+    def release_stale(self, row: JobRow) -> None:
         """Treat a job as one that its process has left, although the process lives."""
         with self.database.transaction() as connection:
-            _leave(connection, (jobs.c.id == row.id) & (jobs.c.owner == row.owner))
+            reap(connection, (jobs.c.id == row.id) & (jobs.c.owner == row.owner))
 
-    def is_mine(self, row: JobRow) -> bool:
-        """Whether this process has, or had, the job."""
-        return row.owner == self._marks.name
+    def owns(self, row: JobRow) -> bool:
+        """Whether this process owned the job when the row was read."""
+        return row.owner == self._lease.name
 
     def _rows(self, query: Select[Any]) -> list[JobRow]:
         with self.database.transaction(reading=True) as connection:
@@ -152,14 +155,3 @@ def row_of(connection: Connection, *conditions: Any) -> JobRow | None:
     query = select(*_COLUMNS).where(*conditions).order_by(jobs.c.id.desc()).limit(1)
     row = connection.execute(query).mappings().one_or_none()
     return JobRow(**row) if row else None
-
-
-def _leave(connection: Connection, which: ColumnElement[bool]) -> None:
-    """Give jobs the state that the end of their process left them in."""
-    left = update(jobs).where(which).values(owner=None)
-    ended = {"finished": datetime.now(UTC)}
-    unanswered = {"error_kind": Kind.SUBMISSION_UNKNOWN.value, "error_message": _NOT_ANSWERED}
-    never, sending = jobs.c.state == JobState.PREPARED, jobs.c.state == JobState.SUBMITTING
-    connection.execute(left.where(never).values(state=JobState.CANCELLED, note=_NOT_SENT, **ended))
-    connection.execute(left.where(sending).values(state=JobState.UNKNOWN, **unanswered, **ended))
-    connection.execute(left)

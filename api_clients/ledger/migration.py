@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from ..errors import InvalidParameter
+from ..errors import StorageFailed
 from .schema import REVISION, VERSION_TABLE
 
 _STEPS = Path(__file__).parent / "migrations"
@@ -21,7 +21,7 @@ def bring_up_to_date(connection: Connection, title: str) -> None:
         title: what to call it to people.
 
     Raises:
-        InvalidParameter: a newer release made them.
+        StorageFailed: a newer release made them.
     """
     found = _revision(connection)
     if found == REVISION:
@@ -36,7 +36,7 @@ def bring_up_to_date(connection: Connection, title: str) -> None:
     config.set_main_option("path_separator", "os")
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
-        raise InvalidParameter(
+        raise StorageFailed(
             f"The job ledger {title} is from a newer release ({found[:20]}, this one knows {REVISION}).",
             hint="Update, or set REMOTE_UPSCALE_HOME to another folder.",
         )

@@ -22,7 +22,7 @@ class Intent:
         identity: SHA-256 of all that the result depends on.
         parameters: as they will be sent.
         source: the input's path, or its URL.
-        destination: absolute path of the file that the result is for.
+        destination: absolute path of the file that the result is for; ``None`` where it stays in the store.
         sandbox: it goes to the sandbox, not to a provider.
         cost: the estimate in US dollars; ``None`` when unknown.
         account: stands for the provider's key and address, and tells neither.
@@ -34,7 +34,7 @@ class Intent:
     identity: str
     parameters: Mapping[str, Any]
     source: str
-    destination: str
+    destination: str | None
     sandbox: bool
     cost: Decimal | None
     account: str
@@ -51,8 +51,8 @@ class JobRow:
         digest: SHA-256 of the input's content, or of its URL.
         identity: SHA-256 of all that the result depends on.
         parameters: as sent.
-        source: the input's path, or its URL without query.
-        destination: absolute path of the file that the result is for.
+        source: the input's path, or its URL without query and without tokens in its path.
+        destination: absolute path of the file that the result is for; ``None`` where it stays in the store.
         sandbox: it went to the sandbox, not to a provider.
         state: how far it has come.
         owner: the process that drives it; ``None`` when none does.
@@ -60,9 +60,11 @@ class JobRow:
         request_id: the provider's id.
         handle: what is needed to ask the provider about it.
         link: SHA-256 of the link that the provider got for the input, without its query.
-        cost: the estimate in US dollars, 0 once it is certain that nothing was charged; ``None`` if unknown.
+        cost: the estimate in US dollars, to the nano-dollar, 0 once it is certain that nothing was charged;
+            ``None`` if unknown.
         pixels: that the result was to have, over all frames; ``None`` in rows of earlier releases.
-        created: when it was prepared, UTC; likewise ``sent``, ``submitted``, ``stored`` and ``finished``.
+        created: when it was prepared, UTC; likewise ``placed`` (it got a place among its account's),
+            ``sent``, ``submitted``, ``stored`` and ``finished``.
         result_path: where the result was put; likewise its digest, length, width and height in pixels.
         error_kind: the kind of the last error; likewise its message.
         note: what else there is to know.
@@ -74,7 +76,7 @@ class JobRow:
     identity: str
     parameters: dict[str, Any]
     source: str
-    destination: str
+    destination: str | None
     sandbox: bool
     state: JobState
     owner: str | None
@@ -85,6 +87,7 @@ class JobRow:
     cost: Decimal | None
     pixels: int | None
     created: datetime
+    placed: datetime | None
     sent: datetime | None
     submitted: datetime | None
     stored: datetime | None
@@ -101,7 +104,8 @@ class JobRow:
     @property
     def may_cost(self) -> bool:
         """Whether the provider has it, or may have it. Where not, it certainly cost nothing."""
-        return self.request_id is not None or self.state in CHARGED
+        failed_and_charged = self.state is JobState.FAILED and self.cost != 0
+        return self.request_id is not None or self.state in CHARGED or failed_and_charged
 
     @property
     def resumable(self) -> bool:

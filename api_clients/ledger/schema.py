@@ -14,8 +14,9 @@ from sqlalchemy.types import TypeDecorator
 
 from ..providers.base import Handle
 from ..states import JobState
+from .money import from_nanos, to_nanos
 
-REVISION = "v0004"
+REVISION = "v0005"
 """The last step of ``migrations/versions``, which leads to these tables."""
 
 VERSION_TABLE = "remote_upscale_version"
@@ -36,16 +37,17 @@ class _Time(TypeDecorator[datetime]):
 
 
 class _Money(TypeDecorator[Decimal]):
-    """An exact decimal, kept as text because SQLite has only binary fractions."""
+    """US dollars, kept as whole nano-dollars, so that every database adds them up exactly."""
 
-    impl = String(40)
+    impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
-        return None if value is None else str(value)
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_nanos(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
+    def process_result_value(self, value: int | Decimal | None, dialect: Dialect) -> Decimal | None:
+        # PostgreSQL gives sums of integers as decimals.
+        return None if value is None else from_nanos(int(value))
 
 
 class _Object(TypeDecorator[dict[str, Any]]):
@@ -115,7 +117,7 @@ jobs = Table(
     Column("identity", String(64), nullable=False),
     Column("parameters", _Object, nullable=False),
     Column("source", _Path, nullable=False),
-    Column("destination", _Path, nullable=False),
+    Column("destination", _Path),
     Column("sandbox", Boolean, nullable=False),
     Column("state", _State, nullable=False),
     Column("owner", String(40)),
@@ -126,6 +128,7 @@ jobs = Table(
     Column("cost", _Money),
     Column("pixels", BigInteger),
     Column("created", _Time, nullable=False),
+    Column("placed", _Time),
     Column("sent", _Time),
     Column("submitted", _Time),
     Column("stored", _Time),
@@ -141,7 +144,8 @@ jobs = Table(
     Index("jobs_identity", "identity", "state"),
     Index("jobs_state", "state"),
     Index("jobs_latest", "model", "sandbox", "state", "id"),
-    Index("jobs_spending", "created", "sandbox", "cost", "state", "request_id"),
+    Index("jobs_request", "request_id"),
+    Index("jobs_spending", "created", "sandbox", "cost"),
 )
 """One row for each job."""
 
@@ -154,6 +158,14 @@ results = Table(
     Index("results_used", "used"),
 )
 """What is in the result store, and when it was last put there or taken from it."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("server_started", _Time, nullable=False),
+)
+"""Owners of jobs in PostgreSQL, and when the server had started that gave them their lock."""
 
 contents = Table(
     "contents",

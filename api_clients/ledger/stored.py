@@ -44,10 +44,14 @@ class StoredResults:
         with self._database.transaction(reading=True) as connection:
             return {str(sha256) for sha256 in connection.scalars(waiting)}
 
-    def evict(self, limit: int) -> list[str]:
+    def evict(self, limit: int, *, keep: str | None = None) -> list[str]:
         """Strike off what was unused for longest, until the rest has at most so many bytes.
 
         What was paid for and not yet delivered stays, whatever its size.
+
+        Args:
+            limit: bytes that may stay.
+            keep: the digest of a result that stays as well.
 
         Returns:
             What to remove from the store.
@@ -60,7 +64,8 @@ class StoredResults:
             excess = int(connection.scalar(select(func.sum(results.c.bytes))) or 0) - limit
             if excess <= 0:
                 return gone
-            candidates = select(results).where(results.c.sha256.not_in(waiting)).order_by(results.c.used)
+            evictable = results.c.sha256.not_in(waiting), results.c.sha256.is_distinct_from(keep)
+            candidates = select(results).where(*evictable).order_by(results.c.used)
             for row in connection.execute(candidates).mappings():
                 if excess <= 0:
                     break

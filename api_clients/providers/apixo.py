@@ -23,6 +23,7 @@ from ..json_values import as_count, as_list, as_object, as_text
 from ..models import Limits, Media, Model
 from ..parameters import Choice, Text, Value
 from ..prices import PerJob
+from ..roots import Root
 from ..sizes import ByTier
 from ..text import clean, in_their_words
 from .base import (
@@ -101,12 +102,10 @@ class Apixo(Provider):
 
     name = "apixo"
     title = "APIXO"
+    key_variable = "APIXO_API_KEY"
+    roots = (Root("apixo", "REMOTE_UPSCALE_APIXO_URL", "https://api.apixo.ai/api/v1"),)
     models = (IMAGE_UPSCALER,)
     top_up = "https://apixo.ai"
-
-    @property
-    def root(self) -> str:
-        return self.roots.apixo
 
     def authorise(self, key: str) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {key}"}
@@ -125,13 +124,23 @@ class Apixo(Provider):
         return Request("GET", f"{self.root}/apikeys/current-balance")
 
     def is_provider_reply(self, reply: Reply) -> bool:
-        return as_count(reply.object_or_empty().get("code")) is not None
+        """The whole envelope, as all of the page's bodies are, with the HTTP status or inside a 200."""
+        body = reply.object_or_empty()
+        wrapped = isinstance(body.get("message"), str) and "data" in body
+        return wrapped and as_count(body.get("code")) is not None and reply.status in (200, body["code"])
+
+    def read_balance(self, reply: Reply) -> str:
+        self.raise_error(reply)
+        if not self.is_provider_reply(reply):  # the page names the address only, not what stands in "data"
+            raise BadResponse("APIXO's answer is not in its envelope.", meaning=Meaning.UNKNOWN)
+        return "the key works"
 
     def read_error(self, reply: Reply) -> RemoteUpscaleError | None:
         body = reply.object_or_empty()
         code = as_count(body.get("code")) or 0
         status = code if code >= 300 and reply.status == 200 else reply.status
-        return from_status(self, reply, body.get("message"), status)
+        said = [body.get("message"), as_object(body.get("data")).get("error")]
+        return from_status(self, reply, ": ".join(str(words) for words in said if words), status)
 
     def read_accepted(self, model: Model, reply: Reply) -> Submitted:
         handle = self.handle(model, read_request_id(_data(reply).get("taskId")))
@@ -147,6 +156,10 @@ class Apixo(Provider):
                 return Running()
             case "success":
                 return Done(_result(data.get("resultJson")))
+            case "failed" if as_text(data.get("taskId")) is None:
+                raise BadResponse(
+                    "The answer says failed, but not of which job at APIXO.", meaning=Meaning.UNKNOWN
+                )
             case "failed":
                 return Failed(_failure(data.get("failCode"), data.get("failMsg")))
             case _:

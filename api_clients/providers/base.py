@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import ClassVar
 from urllib.parse import quote
 
-from ..errors import BadResponse, Meaning, RemoteUpscaleError, SubmissionUnknown
+from ..errors import BadResponse, Meaning, ProviderUnavailable, RemoteUpscaleError, SubmissionUnknown
 from ..http_messages import Reply, Request
 from ..models import Model
-from ..parameters import Value
-from ..settings import Roots
+from ..parameters import Parameter, Value
+from ..roots import Root, Roots
 from ..text import clean
 from ..urls import lies_under
 
@@ -66,9 +66,18 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """Finished without a result."""
+    """Finished without a result.
+
+    Attributes:
+        error: why; it always means ``OVER``.
+        charged: ``False`` where the provider's page says that such a job costs nothing.
+    """
 
     error: RemoteUpscaleError
+    charged: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", self.error.but(meaning=Meaning.OVER))
 
 
 State = Queued | Running | Done | Failed
@@ -97,29 +106,51 @@ class Found:
 
 
 class Provider(ABC):
-    """One provider's protocol.
+    """One provider: what it declares of itself, and its protocol.
+
+    All else that needs to know of a provider (settings, credentials, checks, hints, help pages) reads these
+    declarations.
 
     Attributes:
-        name: as in model ids.
+        name: as in model ids, and in ``credentials.toml``.
         title: for people.
+        key_variable: the environment variable of its key.
+        roots: its addresses. Jobs are sent to the first.
         models: what it offers.
+        options: what ``settings.toml`` may say in a table with the provider's name.
         top_up: where to add money, for hints.
         cancels: whether a job can be cancelled there.
+
+    Args:
+        given: the roots that were set.
+        options: the options that were set.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    key_variable: ClassVar[str]
+    roots: ClassVar[tuple[Root, ...]]
     models: ClassVar[tuple[Model, ...]]
+    options: ClassVar[tuple[Parameter, ...]] = ()
     top_up: ClassVar[str]
     cancels: ClassVar[bool] = False
 
-    def __init__(self, roots: Roots) -> None:
-        self.roots = roots
+    def __init__(self, given: Roots, options: Mapping[str, Value] | None = None) -> None:
+        self.given = given
+        self._options = {option.name: option.default for option in self.options} | dict(options or {})
 
     @property
-    @abstractmethod
     def root(self) -> str:
-        """Fill in: the only place the key is sent to."""
+        """Where jobs are sent: the only place the key is sent to, but for what ``find`` asks."""
+        return self.root_of(self.roots[0].name)
+
+    def root_of(self, name: str) -> str:
+        """The address of a declared root: the one that was set, else the provider's own."""
+        return self.given.get(name) or self.own(name)
+
+    def own(self, name: str) -> str:
+        """The provider's own address for a declared root, whatever was set."""
+        return next(root.default for root in self.roots if root.name == name)
 
     @abstractmethod
     def authorise(self, key: str) -> Mapping[str, str]:
@@ -141,9 +172,13 @@ class Provider(ABC):
     def handle(self, model: Model, request_id: str) -> Handle:
         """Fill in: rebuild a job's handle from its id."""
 
+    @abstractmethod
     def is_provider_reply(self, reply: Reply) -> bool:
-        """Whether an error reply is in the provider's own words, and not some gateway's on the way to it."""
-        return bool(reply.object_or_empty()) and reply.status not in _GATEWAY_STATUSES
+        """Fill in: whether an error reply is in the provider's own words, as strictly as its pages allow.
+
+        Anything else comes from a proxy, a gateway or a network's sign-in page on the way, and says nothing
+        about a job.
+        """
 
     def read_submit(self, model: Model, reply: Reply) -> Submitted:
         """Read the reply to a submit; usually left alone.
@@ -167,11 +202,38 @@ class Provider(ABC):
             raise submission_unknown(self.title, unusable.message) from None
 
     def read_status(self, reply: Reply) -> State:
-        """Read the reply to a status request; usually left alone. Raises what ``read_error`` finds."""
-        error = self.read_error(reply)
-        if error is not None:
-            raise error
+        """Read the reply to a status request; usually left alone.
+
+        Raises:
+            RemoteUpscaleError: what ``raise_error`` raises.
+            BadResponse: it cannot be read; may be asked again.
+        """
+        self.raise_error(reply)
         return self.read_state(reply)
+
+    def raise_error(self, reply: Reply) -> None:
+        """Raise the error in the reply to a question, if there is one; usually left alone.
+
+        Raises:
+            BadResponse, ProviderUnavailable: it is not in the provider's own words, so that nothing is known.
+            RemoteUpscaleError: what the provider says.
+        """
+        error = self.read_error(reply)
+        if error is None:
+            return
+        if self.is_provider_reply(reply):
+            raise error
+        busy = reply.status == 429 or reply.status >= 500
+        raise (ProviderUnavailable if busy else BadResponse)(
+            f"{self.title} was asked, but HTTP {reply.status} came back that is not in its words.",
+            hint="A proxy, a gateway or a network's sign-in page may have answered; try again later.",
+            meaning=Meaning.UNKNOWN,
+            retry_after=reply.retry_after,
+        )
+
+    def notes(self, handle: Handle, reply: Reply) -> tuple[str, ...]:
+        """What a status or result reply tells of a job beyond its state, in sentences for the user."""
+        return ()
 
     def document(self, model: Model, values: Mapping[str, Value], media_url: str) -> dict[str, object]:
         """The submit's body; usually left alone."""
@@ -202,12 +264,12 @@ class Provider(ABC):
         return 200 <= reply.status < 300
 
     @property
-    def history_root(self) -> str:
-        """Where ``find`` asks; the key is sent there too. To be filled in together with it."""
+    def history_root(self) -> str | None:
+        """Where ``find`` asks, with the key; ``None`` where it may not. To be filled in together with it."""
         return self.root
 
     def find(self, model: Model, since: datetime, until: datetime, page: str | None = None) -> Request | None:
-        """The request for the jobs that were submitted in a time, where the provider lists them."""
+        """The request for the jobs that were submitted in a time, where there is a list that may be asked."""
         return None
 
     def read_found(
@@ -229,19 +291,13 @@ class Provider(ABC):
 
     def read_balance(self, reply: Reply) -> str:
         """The balance in words, from the reply to ``balance``; raises as ``read_status``."""
-        error = self.read_error(reply)
-        if error is not None:
-            raise error
+        self.raise_error(reply)
         reply.object()  # the page of a proxy shows nothing
         return "the key works"
 
     def under_root(self, url: object) -> str | None:
         """The URL if it is one that the key may be sent to, else ``None``."""
         return url if isinstance(url, str) and lies_under(self.root, url) else None
-
-
-_GATEWAY_STATUSES = frozenset({502, 504, *range(520, 528)})
-"""A gateway gave up waiting for the provider, which may have taken the job all the same."""
 
 
 def submission_unknown(provider: str, why: str) -> SubmissionUnknown:

@@ -1,10 +1,12 @@
-"""fal: SeedVR2 for images, and its seamless variant for textures."""
+"""fal's queue: submit, status, result and cancel, each under its own URL.
+
+The pages: https://fal.ai/docs/documentation/model-apis/inference/queue and …/reliability, …/errors beside it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from ..errors import (
@@ -22,12 +24,12 @@ from ..errors import (
 )
 from ..http_messages import Reply, Request
 from ..json_values import as_count, as_list, as_object, as_text
-from ..models import Limits, Media, Model
-from ..parameters import Choice, Flag, Integer, Number, Parameter, Value
-from ..prices import PerOutputMegapixel
-from ..sizes import ByMode
+from ..models import Model
+from ..parameters import Flag, Value
+from ..roots import Root
 from ..text import clean, in_their_words
-from . import fal_history
+from ..urls import origin, split
+from . import fal_history, fal_models
 from .base import (
     Done,
     Failed,
@@ -45,109 +47,47 @@ from .base import (
 from .statuses import empty_balance, from_status
 
 
-def _parameters(*, formats: tuple[str, ...], default_format: str, safety: bool) -> tuple[Parameter, ...]:
-    """What the two endpoints share; they differ in a safety switch and in how they spell JPEG."""
-    checker = Flag(
-        name="enable_safety_checker",
-        help="Let the provider's safety checker look at the picture.",
-        default=True,
-        advanced=True,
-    )
-    return (
-        Choice(
-            name="upscale_mode",
-            help="How the size is chosen: factor multiplies both sides, target aims at a resolution.",
-            choices=("target", "factor"),
-            default="factor",
-        ),
-        Number(
-            name="upscale_factor",
-            help="How many times larger each side becomes.",
-            minimum=1,
-            maximum=10,
-            default=2,
-            only_with=("upscale_mode", "factor"),
-        ),
-        Choice(
-            name="target_resolution",
-            help="The resolution to aim at, whatever the input's size.",
-            choices=("720p", "1080p", "1440p", "2160p"),
-            default="1080p",
-            only_with=("upscale_mode", "target"),
-        ),
-        Integer(
-            name="seed",
-            help="Random seed: the same seed gives the same result. Leave it out for a random one.",
-        ),
-        Number(
-            name="noise_scale",
-            help="How much noise the generation starts from: higher invents more detail.",
-            minimum=0,
-            maximum=1,
-            step=0.001,
-            default=0.1,
-        ),
-        *((checker,) if safety else ()),
-        Choice(
-            name="output_format",
-            help="File format of the result: png is lossless, the JPEG one small, webp modern and efficient.",
-            choices=formats,
-            default=default_format,
-        ),
-        Flag(
-            name="sync_mode",
-            help="Send the result inside the reply instead of as a link; it then stays out of fal's history.",
-            default=False,
-            advanced=True,
-            affects_result=False,
-        ),
-    )
-
-
-SEEDVR2_IMAGE = Model(
-    id="fal/seedvr2-image",
-    node_id="RemoteUpscaleFalSeedVR2Image",
-    title="SeedVR2 Image (fal)",
-    summary="Upscales and restores a picture with SeedVR2.",
-    endpoint="/fal-ai/seedvr/upscale/image",
-    media=Media.IMAGE,
-    media_field="image_url",
-    parameters=_parameters(formats=("png", "jpg", "webp"), default_format="jpg", safety=False),
-    limits=Limits(formats=("png", "jpeg", "webp")),
-    sizing=ByMode(),
-    price=PerOutputMegapixel(Decimal("0.001"), source="fal's documentation, undated"),
-    first_poll=2.5,
-    result_format="jpeg",
-)
-
-SEEDVR2_SEAMLESS = Model(
-    id="fal/seedvr2-seamless",
-    node_id="RemoteUpscaleFalSeedVR2Seamless",
-    title="SeedVR2 Seamless (fal)",
-    summary="Upscales a tileable texture with SeedVR2 so that it still tiles.",
-    endpoint="/fal-ai/seedvr/upscale/image/seamless",
-    media=Media.IMAGE,
-    media_field="image_url",
-    parameters=_parameters(formats=("png", "jpeg", "webp"), default_format="png", safety=True),
-    limits=Limits(formats=("png", "jpeg", "webp")),
-    sizing=ByMode(),
-    price=PerOutputMegapixel(Decimal("0.0025"), source="fal's documentation, undated"),
-    first_poll=2.5,
-)
-
-
 class Fal(Provider):
-    """A queue: submit, status, result and cancel, each under its own URL."""
+    """Beside the queue fal has a storage, which takes tokens that are had for the key, and a platform API."""
 
     name = "fal"
     title = "fal"
-    models = (SEEDVR2_IMAGE, SEEDVR2_SEAMLESS)
+    key_variable = "FAL_KEY"
+    roots = (
+        Root("fal_queue", "REMOTE_UPSCALE_FAL_QUEUE_URL", "https://queue.fal.run"),
+        Root("fal_rest", "REMOTE_UPSCALE_FAL_REST_URL", "https://rest.fal.ai"),
+        Root("fal_cdn", "REMOTE_UPSCALE_FAL_CDN_URL", "https://v3.fal.media"),
+        Root("fal_api", "REMOTE_UPSCALE_FAL_API_URL", "https://api.fal.ai/v1"),
+    )
+    models = fal_models.MODELS
+    options = (
+        Flag(
+            name="allow_fallbacks",
+            help="Let fal run another model, at that one's price, where the chosen one is not available.",
+            default=False,
+        ),
+    )
     top_up = "https://fal.ai/dashboard/billing"
     cancels = True
 
     @property
-    def root(self) -> str:
-        return self.roots.fal_queue
+    def rest_root(self) -> str | None:
+        """Where the storage's tokens are had for the key; ``None`` where the key may not be sent there."""
+        return self._for_the_same_key("fal_rest")
+
+    @property
+    def cdn_root(self) -> str:
+        """Where files are uploaded, with a token."""
+        return self.root_of("fal_cdn")
+
+    def _for_the_same_key(self, name: str) -> str | None:
+        """A root that takes the queue's key, or ``None``.
+
+        With a gateway as the queue's root the key is the gateway's: it goes to fal's own addresses only
+        where they were set, too.
+        """
+        own = origin(self.root) == origin(self.own("fal_queue"))
+        return self.root_of(name) if own else self.given.get(name)
 
     def authorise(self, key: str) -> Mapping[str, str]:
         return {"Authorization": f"Key {key}"}
@@ -158,8 +98,28 @@ class Fal(Provider):
         base = f"{self.root}/{owner}/{app}/requests/{in_path(request_id)}"
         return Handle(self.name, model.id, request_id, f"{base}/status", base, f"{base}/cancel")
 
+    def submit(self, model: Model, values: Mapping[str, Value], media_url: str) -> Request:
+        # Else fal may run "equivalent alternative endpoints", which are other models at other prices.
+        headers = {} if self._options["allow_fallbacks"] else {"x-fal-disable-fallbacks": "1"}
+        body = self.document(model, values, media_url)
+        return Request.post_json(f"{self.root}{model.endpoint}", body, headers)
+
     def is_provider_reply(self, reply: Reply) -> bool:
-        return bool(_details(reply))
+        """``{"detail": [{"loc", "msg", "type"}…]}`` of a model, or ``{"detail": "…", "error_type": "…"}``.
+
+        The queue leaves out ``error_type`` for keys, balances and what it does not know; such a sentence is
+        its own unless it is a bare reason phrase, as web frameworks answer for addresses they do not have.
+        """
+        body = reply.object_or_empty()
+        detail = body.get("detail")
+        if as_list(detail):
+            return all(as_text(as_object(item).get("msg")) for item in as_list(detail)) and any(
+                as_text(as_object(item).get("type")) for item in as_list(detail)
+            )
+        if as_text(body.get("error_type")):
+            return as_text(detail) is not None or as_text(body.get("error")) is not None
+        words = as_text(detail)
+        return words is not None and body.keys() == {"detail"} and words.lower().strip(".") not in _BARE
 
     def read_error(self, reply: Reply) -> RemoteUpscaleError | None:
         details = _details(reply)
@@ -195,6 +155,10 @@ class Fal(Provider):
             case "IN_PROGRESS":
                 return Running()
             case "COMPLETED" if body.get("error") or body.get("error_type"):
+                if not (as_text(body.get("request_id")) or as_text(body.get("error_type"))):
+                    raise BadResponse(
+                        "The answer tells of an error, but not of which job at fal.", meaning=Meaning.UNKNOWN
+                    )
                 detail = {"msg": body.get("error"), "type": body.get("error_type")}
                 return Failed(_typed_error([detail], reply) or _failed(detail))
             case "COMPLETED":
@@ -202,19 +166,32 @@ class Fal(Provider):
             case _:
                 return Running(note=word or "no status")
 
+    def notes(self, handle: Handle, reply: Reply) -> tuple[str, ...]:
+        # No page says how a fallback shows: whatever names another app than the job's is taken for one.
+        links = [reply.object_or_empty().get(name) for name in ("response_url", "status_url", "cancel_url")]
+        named = [_app_of_link(link) for link in links] + [
+            "/".join(value.strip("/").split("/")[:2])
+            for name, value in reply.headers.items()
+            if name.startswith("x-fal-") and "endpoint" in name
+        ]
+        ours = _app_of_link(handle.status_url)
+        other = next((app for app in named if app and "/" in app and app != ours), None)
+        return (
+            (f"fal served this by a fallback, {clean(other, 100)}, at the price of that.",) if other else ()
+        )
+
     @property
-    def history_root(self) -> str:
-        return self.roots.fal_api
+    def history_root(self) -> str | None:
+        return self._for_the_same_key("fal_api")
 
     def find(self, model: Model, since: datetime, until: datetime, page: str | None = None) -> Request | None:
-        return fal_history.request(self.history_root, model, since, until, page)
+        root = self.history_root
+        return fal_history.request(root, model, since, until, page) if root else None
 
     def read_found(
         self, model: Model, reply: Reply, values: Mapping[str, Value], is_input: Callable[[str], bool]
     ) -> Found:
-        error = self.read_error(reply)
-        if error is not None:
-            raise error
+        self.raise_error(reply)
         ids, page = fal_history.read(model, reply.object(), values, is_input)
         return Found(tuple(self.handle(model, request_id) for request_id in ids), page)
 
@@ -225,11 +202,10 @@ class Fal(Provider):
         details = _details(reply)
         if reply.status == 400 and any("still in progress" in str(detail.get("msg")) for detail in details):
             return Running()
-        if reply.status >= 400 and any(detail.get("type") for detail in details):
+        typed = any(detail.get("type") for detail in details)
+        if reply.status >= 400 and typed and self.is_provider_reply(reply):
             return Failed(_typed_error(details, reply) or _failed(details[0]))
-        error = self.read_error(reply)
-        if error is not None:
-            raise error
+        self.raise_error(reply)
         image = as_object(reply.object().get("image"))
         link = as_text(image.get("url"))
         if link is None:
@@ -237,6 +213,18 @@ class Fal(Provider):
                 "fal says that the job is done but its result has no image.", meaning=Meaning.UNKNOWN
             )
         return Done(Output(link, as_text(image.get("content_type"))))
+
+
+_BARE = frozenset({"not found", "method not allowed", "unauthorized", "not authenticated", "forbidden"})
+"""What web frameworks say by themselves in the same form."""
+
+
+def _app_of_link(link: object) -> str | None:
+    """Owner and app: the two parts before ``requests`` in the path of a job's address."""
+    found = split(link) if isinstance(link, str) else None
+    parts = found.path.split("/") if found else []
+    at = parts.index("requests") if "requests" in parts else 0
+    return "/".join(parts[at - 2 : at]) if at > 2 else None
 
 
 def _details(reply: Reply) -> list[dict[str, Any]]:

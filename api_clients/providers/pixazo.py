@@ -1,19 +1,18 @@
-"""Pixazo's gateway: SeedVR2 3B for images and videos, SeedVR2 7B, Topaz video, Crystal."""
+"""Pixazo's gateway: one submit endpoint for each model, one status endpoint for all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from ..errors import BadResponse, Cancelled, ContentRejected, Meaning, ProviderFailed, RemoteUpscaleError
 from ..http_messages import Reply, Request
 from ..json_values import as_count, as_list, as_object, as_text
-from ..models import Limits, Media, Model
-from ..parameters import Choice, Choices, Flag, Integer, Number, Parameter, Text, Value
-from ..prices import ByChoice, Unknown
-from ..sizes import ByFactor, ByFactorOrPixels, ByMode
+from ..models import Model
+from ..parameters import Value
+from ..roots import Root
 from ..text import clean, in_their_words
+from . import pixazo_models
 from .base import (
     Done,
     Failed,
@@ -29,274 +28,24 @@ from .base import (
 )
 from .statuses import from_status
 
-_IMAGE_FORMATS = ("png", "jpeg", "webp")
-_VIDEO_FORMATS = ("mp4", "mov", "avi", "webm")
-_NO_PRICE = Unknown(source="Pixazo publishes none for this model")
+_LISTED = frozenset({200, 400, 401, 402, 403, 404, 429, 500})
+"""The statuses that the pages list, and the one in which an error can be wrapped."""
 
-_SEED_HELP = "Random seed: the same seed gives consistent results across runs. Leave it out for a random one."
+_GATEWAYS = frozenset({401, 403, 429})
+"""Those that the gateway in front decides itself, in a shape of its own."""
 
-
-def _webhook(events: tuple[str, ...]) -> tuple[Parameter, ...]:
-    return (
-        Text(
-            name="webhook",
-            help="Address that the provider calls with the result, besides our own waiting for it.",
-            https=True,
-            advanced=True,
-            affects_result=False,
-        ),
-        Choices(
-            name="webhook_events_filter",
-            help="Which events call the webhook: * for all, completed for success and failure only.",
-            choices=events,
-            advanced=True,
-            affects_result=False,
-        ),
-    )
-
-
-def _upscale_mode() -> Parameter:
-    return Choice(
-        name="upscale_mode",
-        help="How the size is chosen: factor multiplies both sides, target aims at a resolution.",
-        choices=("factor", "target"),
-        default="factor",
-    )
-
-
-def _reduction(recommended: str) -> Parameter:
-    return Number(
-        name="noise_scale",
-        help="Noise REDUCTION strength: lower keeps detail and texture, higher is smoother and cleaner. "
-        f"Recommended: {recommended}. (In SeedVR2 7B the same name adds detail instead.)",
-        minimum=0,
-        maximum=1,
-    )
-
-
-SEEDVR2_3B_IMAGE = Model(
-    id="pixazo/seedvr2-3b-image",
-    node_id="RemoteUpscalePixazoSeedVR2Image",
-    title="SeedVR2 3B Image (Pixazo)",
-    summary="Upscales and restores a picture with ByteDance's SeedVR2, the 3B model.",
-    endpoint="/seedvr-upscale/v1/upscale-image/generate",
-    media=Media.IMAGE,
-    media_field="image_url",
-    parameters=(
-        _upscale_mode(),
-        Number(
-            name="upscale_factor",
-            help="How many times larger each side becomes. 2 to 4 gives the best results.",
-            minimum=1,
-            maximum=8,
-            default=2,
-            only_with=("upscale_mode", "factor"),
-        ),
-        Choice(
-            name="target_resolution",
-            help="The resolution to aim at, whatever the input's size.",
-            choices=("720p", "1080p", "1440p", "2160p"),
-            default="1080p",
-            only_with=("upscale_mode", "target"),
-        ),
-        _reduction("0.05 to 0.15 for photos, 0.08 to 0.12 for digital art"),
-        Choice(
-            name="output_format",
-            help="File format of the result: png is lossless, jpg small, webp modern and efficient.",
-            choices=("jpg", "png", "webp"),
-            default="png",
-        ),
-        Integer(name="seed", help=_SEED_HELP),
-        Flag(
-            name="sync_mode",
-            help="Send the result inside the reply instead of as a link. Only for small pictures.",
-            advanced=True,
-            affects_result=False,
-        ),
-        *_webhook(("*", "completed")),
-    ),
-    limits=Limits(formats=_IMAGE_FORMATS),
-    sizing=ByMode(),
-    price=_NO_PRICE,
-    first_poll=2.5,
-)
-
-SEEDVR2_3B_VIDEO = Model(
-    id="pixazo/seedvr2-3b-video",
-    node_id="RemoteUpscalePixazoSeedVR2Video",
-    title="SeedVR2 3B Video (Pixazo)",
-    summary="Upscales and restores a clip with ByteDance's SeedVR2, the 3B model, steadily over time.",
-    endpoint="/seedvr-upscale/v1/upscale-video/generate",
-    media=Media.VIDEO,
-    media_field="video_url",
-    parameters=(
-        _upscale_mode(),
-        Number(
-            name="upscale_factor",
-            help="How many times larger each side becomes; 1 improves the quality and keeps the size.",
-            minimum=1,
-            maximum=4,
-            default=2,
-            only_with=("upscale_mode", "factor"),
-        ),
-        Choice(
-            name="target_resolution",
-            help="The resolution to aim at, whatever the input's size.",
-            choices=("720p", "1080p"),
-            default="1080p",
-            only_with=("upscale_mode", "target"),
-        ),
-        _reduction("0.05 to 0.2"),
-        Choice(
-            name="output_format",
-            help="Video codec of the result: X264 plays everywhere, H265 is smaller and needs newer devices.",
-            choices=("X264 (.mp4)", "H265 (.mp4)"),
-            default="X264 (.mp4)",
-        ),
-        Choice(
-            name="output_quality",
-            help="How much quality the encoding keeps: low makes the smallest file, high is recommended.",
-            choices=("low", "medium", "high"),
-            default="high",
-        ),
-        Choice(
-            name="output_write_mode",
-            help="How much time the encoding takes: fast, balanced (recommended), or quality, the slowest.",
-            choices=("fast", "balanced", "quality"),
-            default="balanced",
-        ),
-        Integer(name="seed", help=_SEED_HELP),
-        *_webhook(("*", "start", "output", "completed")),
-    ),
-    limits=Limits(formats=_VIDEO_FORMATS),
-    sizing=ByMode(),
-    price=_NO_PRICE,
-    first_poll=5,
-    result_format="mp4",
-)
-
-SEEDVR2_7B_IMAGE = Model(
-    id="pixazo/seedvr2-7b-image",
-    node_id="RemoteUpscalePixazoSeedVR2Image7B",
-    title="SeedVR2 7B Image (Pixazo)",
-    summary="Upscales and restores a picture with the larger SeedVR2 7B, to a factor or to exact pixels.",
-    endpoint="/seedvr2-7b-upscale/image-request",
-    media=Media.IMAGE,
-    media_field="image_url",
-    parameters=(
-        Number(
-            name="upscale_factor",
-            help="How many times larger each side becomes. res_h and res_w override it.",
-            minimum=1,
-            maximum=8,
-            default=2.0,
-            decimal=True,
-            overridden_by=("res_h", "res_w"),
-        ),
-        Integer(
-            name="res_h",
-            help="Height of the result in pixels; overrides the factor.",
-            minimum=256,
-            maximum=4096,
-        ),
-        Integer(
-            name="res_w",
-            help="Width of the result in pixels; overrides the factor.",
-            minimum=256,
-            maximum=4096,
-        ),
-        Choice(
-            name="output_format",
-            help="File format of the result: png is lossless, jpeg small, webp modern and efficient.",
-            choices=("jpeg", "png", "webp"),
-            default="png",
-        ),
-        Number(
-            name="noise_scale",
-            help="ADDS detail: higher values inject more synthetic texture. "
-            "(In SeedVR2 3B the same name reduces noise instead.)",
-            minimum=0,
-            maximum=1,
-            default=0.0,
-            decimal=True,
-        ),
-        Integer(name="seed", help=_SEED_HELP),
-        Text(
-            name="job_id",
-            help="An identifier of your own, sent along; the provider gives its own request id too.",
-            max_length=200,
-            advanced=True,
-            affects_result=False,
-        ),
-    ),
-    limits=Limits(formats=_IMAGE_FORMATS),
-    sizing=ByFactorOrPixels(),
-    price=_NO_PRICE,
-    first_poll=2.5,
-)
-
-TOPAZ_VIDEO = Model(
-    id="pixazo/topaz-video",
-    node_id="RemoteUpscalePixazoTopazVideo",
-    title="Topaz Video (Pixazo)",
-    summary="Upscales a clip with Topaz's video model, two or four times.",
-    endpoint="/topaz-upscale-video-753/v1/topaz-upscale-video-request",
-    media=Media.VIDEO,
-    media_field="video_url",
-    parameters=(
-        Integer(
-            name="upscale_factor",
-            help="How many times larger each side becomes: 2 makes 1440p of 720p, 4 makes 2880p of it.",
-            choices=(2, 4),
-            default=2,
-        ),
-    ),
-    limits=Limits(formats=_VIDEO_FORMATS),
-    sizing=ByFactor(),
-    price=_NO_PRICE,
-    first_poll=5,
-    result_format="mp4",
-)
-
-CRYSTAL_IMAGE = Model(
-    id="pixazo/crystal-image",
-    node_id="RemoteUpscalePixazoCrystalImage",
-    title="Crystal Image (Pixazo)",
-    summary="Upscales a picture with Clarity AI's Crystal, strong on faces and products.",
-    endpoint="/upscaler/v1/upscale",
-    media=Media.IMAGE,
-    media_field="image",
-    parameters=(
-        Integer(
-            name="scale_factor",
-            help="How many times larger each side becomes; larger factors cost more.",
-            choices=(2, 4, 6, 8),
-            default=2,
-        ),
-        *_webhook(("*", "completed")),
-    ),
-    limits=Limits(formats=_IMAGE_FORMATS),
-    sizing=ByFactor("scale_factor"),
-    price=ByChoice(
-        "scale_factor",
-        {2: Decimal("0.07"), 4: Decimal("0.12"), 6: Decimal("0.23"), 8: Decimal("0.45")},
-        source="Pixazo's page lists the four prices; that they go with the four factors is most likely",
-    ),
-    first_poll=2.5,
-)
+_ERROR_FIELDS = frozenset({"error", "message", "request_id", "status", "model_id", "output"})
 
 
 class Pixazo(Provider):
-    """One submit endpoint for each model, one status endpoint for all. No cancel, no upload, no balance."""
+    """No cancel, no upload, no balance."""
 
     name = "pixazo"
     title = "Pixazo"
-    models = (SEEDVR2_3B_IMAGE, SEEDVR2_3B_VIDEO, SEEDVR2_7B_IMAGE, TOPAZ_VIDEO, CRYSTAL_IMAGE)
+    key_variable = "PIXAZO_API_KEY"
+    roots = (Root("pixazo", "REMOTE_UPSCALE_PIXAZO_URL", "https://gateway.pixazo.ai"),)
+    models = pixazo_models.MODELS
     top_up = "https://www.pixazo.ai"
-
-    @property
-    def root(self) -> str:
-        return self.roots.pixazo
 
     def authorise(self, key: str) -> Mapping[str, str]:
         return {"Ocp-Apim-Subscription-Key": key}
@@ -309,6 +58,20 @@ class Pixazo(Provider):
         # Never the reply's polling_url: the key only goes to the configured root.
         status_url = f"{self.root}/v2/requests/status/{in_path(request_id)}"
         return Handle(self.name, model.id, request_id, status_url)
+
+    def is_provider_reply(self, reply: Reply) -> bool:
+        """``{"error", "message"}`` as under "Queue System Errors", or ``{"statusCode", "message"}``.
+
+        The latter is that of the gateway in front, and only for what that one decides: what it does not find
+        is an address of its own, not a job.
+        """
+        body = reply.object_or_empty()
+        if reply.status not in _LISTED or as_text(body.get("message")) is None:
+            return False
+        if body.keys() == {"statusCode", "message"}:
+            code = as_count(body["statusCode"])
+            return code in _GATEWAYS and reply.status in (200, code)
+        return as_text(body.get("error")) is not None and body.keys() <= _ERROR_FIELDS
 
     def read_error(self, reply: Reply) -> RemoteUpscaleError | None:
         body = reply.object_or_empty()
@@ -347,8 +110,14 @@ class Pixazo(Provider):
                         "Pixazo says that the job is done but gives no media_url.", meaning=Meaning.UNKNOWN
                     )
                 return Done(output)
-            case "FAILED" | "ERROR" | "CANCELLED" | "CANCELED":
-                return Failed(_failure(word.upper(), body.get("error")))
+            case "FAILED" | "ERROR" | "CANCELLED" | "CANCELED" if as_text(body.get("request_id")) is None:
+                # Many a proxy says {"status": "error"}; the pages' status always names its job.
+                raise BadResponse(
+                    f"The answer says {word}, but not of which job at Pixazo.", meaning=Meaning.UNKNOWN
+                )
+            case "FAILED" | "ERROR" | "CANCELLED" | "CANCELED" as ended:
+                # "System error — not charged", say the pages of ERROR, and nothing of the others.
+                return Failed(_failure(ended, body.get("error")), charged=ended != "ERROR")
             case _:
                 return Running(note=word or "no status")
 

@@ -19,7 +19,6 @@ from ..errors import (
     TimedOut,
 )
 from ..http_messages import Reply
-from ..settings import KEY_VARIABLES
 from ..text import clean
 from .base import Provider
 
@@ -118,7 +117,7 @@ def from_status(
         "title": provider.title,
         "status": status,
         "top_up": provider.top_up,
-        "variable": KEY_VARIABLES.get(provider.name, "the key"),
+        "variable": provider.key_variable,
     }
     quoted = f": {clean(said)}" if said else "."
     return found.error(

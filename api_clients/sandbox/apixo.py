@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
+from typing import ClassVar
 
 from aiohttp import web
 
 from ..models import Model
 from ..parameters import Choice
 from .checks import Flaw, check
-from .context import Context
-from .exchange import Call, Route
-from .faults import Action, Do, Stage
-from .jobs import Failure, Job, Outcomes, State
+from .exchange import Call, Route, Stage
+from .jobs import Failure, Job, State
 from .problems import InputRefused, Problem
+from .protocol import Protocol
 from .replies import Json, Reply, as_json, read_object
 
 _STATES = {State.QUEUED: "pending", State.RUNNING: "processing", State.DONE: "success"}
@@ -39,28 +40,18 @@ _FAIL_CODES = {
     Problem.PIXELS: "IMAGE_TOO_LARGE",
     Problem.INTERNAL: "Unknown error",
 }
-_FAIL_MESSAGES = {
-    "ImageFormatIncorrect": "The upstream service rejected the input image format.",
-    "SensitiveContent": "Input or generated content was rejected by safety checks.",
-    "RateLimited": "Upstream rate limit was reached.",
-    "Timeout": "Upstream service did not finish in time.",
-    "Unknown error": "Unknown error.",
-}
 _TOP_LEVEL = ("request_type", "callback_url")
 """Parameters that stand beside ``input``, not in it."""
 
 
-class Apixo(Outcomes):
+class Apixo(Protocol):
     """Submit, status, and the account's balance."""
 
     provider = "apixo"
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    paths: ClassVar[Mapping[str, str]] = {"apixo": "/apixo/api/v1"}
 
     def routes(self) -> list[Route]:
-        """The addresses that it answers."""
-        root = "/apixo/api/v1"
+        root = self.paths["apixo"]
         return [
             Route(
                 method="GET",
@@ -68,7 +59,6 @@ class Apixo(Outcomes):
                 stage=Stage.BALANCE,
                 provider=self.provider,
                 handler=self._balance,
-                error=error,
             ),
             Route(
                 method="GET",
@@ -76,7 +66,6 @@ class Apixo(Outcomes):
                 stage=Stage.STATUS,
                 provider=self.provider,
                 handler=self._status,
-                error=error,
                 model_of=self._model_of_task,
             ),
             Route(
@@ -85,16 +74,12 @@ class Apixo(Outcomes):
                 stage=Stage.SUBMIT,
                 provider=self.provider,
                 handler=self._submit,
-                error=error,
                 model_of=self._model_of_endpoint,
             ),
         ]
 
     def refused(self, refusal: InputRefused) -> Failure:
         return Failure(_FAIL_CODES[refusal.problem], refusal.message)
-
-    def ends(self, code: str, message: str | None) -> Failure:
-        return Failure(code, message or _FAIL_MESSAGES.get(code, "The task failed."))
 
     def _model_of_endpoint(self, request: web.Request) -> str | None:
         model = self._context.model_at(self.provider, request.match_info["endpoint"])
@@ -107,7 +92,7 @@ class Apixo(Outcomes):
     def _locked_out(self, call: Call) -> Reply | None:
         scheme, _, key = call.request.headers.get("Authorization", "").partition(" ")
         valid = scheme == "Bearer" and self._context.accepts(self.provider, key.strip())
-        return None if valid else _refuse(401)
+        return None if valid else error(401)
 
     async def _balance(self, call: Call) -> Reply:
         # The pages name the address only; the shape of its data is a guess.
@@ -119,10 +104,10 @@ class Apixo(Outcomes):
             return locked
         model = self._context.model_at(self.provider, call.request.match_info["endpoint"])
         if model is None:
-            return _refuse(404, "Model not found")
+            return error(404, "Model not found")
         body = read_object(call.body)
         if body is None or call.request.content_type != "application/json":
-            return _refuse(400)
+            return error(400)
         checked = _read_input(model, body)
         if isinstance(checked, Reply):
             return checked
@@ -130,7 +115,7 @@ class Apixo(Outcomes):
         values, flaws = check(model, given)
         if flaws:
             # The page's order: what was checked before the image is already reported.
-            return _refuse(400, _flaw_message(flaws[0]))
+            return error(400, _flaw_message(flaws[0]))
         job = await self._context.jobs.accept(
             f"task_{uuid.uuid4().hex}", model, body=body, values=values, address=address, outcomes=self
         )
@@ -142,20 +127,16 @@ class Apixo(Outcomes):
             return locked
         job = self._context.jobs.find(call.request.query.get("taskId", ""))
         if job is None or job.model.endpoint.rpartition("/")[2] != call.request.match_info["name"]:
-            return _refuse(404)
-        return _envelope(self._describe(job, call.twist))
+            return error(404)
+        return _envelope(self._describe(job))
 
-    def _describe(self, job: Job, twist: Action | None) -> Json:
+    def _describe(self, job: Job) -> Json:
         state = job.state
-        data: Json = {
-            "taskId": job.request_id,
-            "state": twist.word if twist and twist.do is Do.STATE else _STATES.get(state, "failed"),
-        }
-        if state is State.DONE and not (twist and twist.do is Do.NO_OUTPUT):
+        data: Json = {"taskId": job.request_id, "state": _STATES.get(state, "failed")}
+        if state is State.DONE:
             assert job.result is not None
             link = self._context.link(job, job.result)
-            single = twist is not None and twist.do is Do.STRING_OUTPUT
-            data["resultJson"] = json.dumps({"resultUrls": link if single else [link]}, separators=(",", ":"))
+            data["resultJson"] = json.dumps({"resultUrls": [link]}, separators=(",", ":"))
         if state is State.FAILED and job.failure:
             data |= {"failCode": job.failure.code, "failMsg": job.failure.message}
         data["createTime"] = _milliseconds(job.accepted)
@@ -166,26 +147,21 @@ class Apixo(Outcomes):
         return data
 
 
-def error(action: Action) -> Reply:
-    """An error envelope."""
-    return _refuse(action.status or 500, action.message, http_status=action.http_status)
-
-
 def _read_input(model: Model, body: Json) -> tuple[str, Json] | Reply:
     """The input's address and the parameters, or the refusal that the page documents."""
     given = body.get("input")
     if given is None:
-        return _refuse(400, "The required parameter {{input}} is missing.")
+        return error(400, "The required parameter {{input}} is missing.")
     if not isinstance(given, dict):
-        return _refuse(400, "The parameter {{input}} must be Object type.")
+        return error(400, "The parameter {{input}} must be Object type.")
     fields: Json = {str(name): value for name, value in given.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if fields.get("mode", "image-to-image") != "image-to-image":
-        return _refuse(400, "Invalid mode type. Supported: image-to-image")
+        return error(400, "Invalid mode type. Supported: image-to-image")
     field = "{{" + model.media_field + "}}"
     images = fields.get(model.media_field)
     message = _image_flaw(images, field)
     if message:
-        return _refuse(400, message)
+        return error(400, message)
     assert isinstance(images, list)
     return str(images[0]), fields | {name: body[name] for name in _TOP_LEVEL if name in body}  # pyright: ignore[reportUnknownArgumentType]
 
@@ -219,7 +195,8 @@ def _envelope(data: Json, *, headers: dict[str, str] | None = None) -> Reply:
     return as_json({"code": 200, "message": "success", "data": data}, headers=headers)
 
 
-def _refuse(code: int, message: str | None = None, *, http_status: int | None = None) -> Reply:
+def error(code: int, message: str | None = None, *, http_status: int | None = None) -> Reply:
+    """An error envelope."""
     text = message or _MESSAGES.get(code, "Error")
     return as_json({"code": code, "message": text, "data": None}, status=http_status or code)
 

@@ -47,4 +47,4 @@ def check(model: Model, given: Mapping[str, object]) -> tuple[dict[str, Value], 
     if flaws:
         return {}, flaws
     used = {name: value for name, value in values.items() if model.parameter(name).applies(filled)}
-    return model.effective(used), []
+    return model.check(used).values, []

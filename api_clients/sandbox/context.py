@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..models import Model
-from ..settings import Roots
+from ..roots import Roots
 from .jobs import Job, Jobs, Result
 
 

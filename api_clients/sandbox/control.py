@@ -1,18 +1,15 @@
-"""Steering a sandbox in another process: faults, and what it has seen."""
+"""Looking at a sandbox in another process: what it has seen."""
 
 from __future__ import annotations
-
-import json
 
 from aiohttp import web
 
 from .exchange import Record
-from .faults import Fault, Faults
 from .jobs import Jobs
 from .replies import Json
 
 HEADER = "X-Remote-Upscale-Sandbox"
-"""Marks every reply as the sandbox's; has to be sent to steer it, which a page in a browser cannot do."""
+"""Marks every reply as the sandbox's; has to be sent to look at it, which a page in a browser cannot do."""
 
 _SECRET_HEADERS = ("authorization", "ocp-apim-subscription-key")
 
@@ -20,35 +17,13 @@ _SECRET_HEADERS = ("authorization", "ocp-apim-subscription-key")
 class Control:
     """The addresses under ``/sandbox``."""
 
-    def __init__(self, jobs: Jobs, faults: Faults, record: Record) -> None:
-        self._jobs, self._faults, self._record = jobs, faults, record
+    def __init__(self, jobs: Jobs, record: Record) -> None:
+        self._jobs, self._record = jobs, record
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Answer the addresses."""
-        router.add_get("/sandbox/faults", self._list)
-        router.add_post("/sandbox/faults", self._add)
-        router.add_delete("/sandbox/faults", self._clear)
         router.add_get("/sandbox/jobs", self._list_jobs)
         router.add_get("/sandbox/requests", self._list_requests)
-
-    async def _list(self, request: web.Request) -> web.Response:
-        _guard(request)
-        return self._rules()
-
-    async def _add(self, request: web.Request) -> web.Response:
-        _guard(request)
-        try:
-            given: object = json.loads(await request.read())
-            rules = given if isinstance(given, list) else [given]  # pyright: ignore[reportUnknownVariableType]
-            self._faults.extend([Fault.from_json(rule) for rule in rules])  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        except (ValueError, RecursionError) as wrong:
-            return web.json_response({"error": str(wrong)}, status=400)
-        return self._rules()
-
-    async def _clear(self, request: web.Request) -> web.Response:
-        _guard(request)
-        self._faults.clear()
-        return self._rules()
 
     async def _list_jobs(self, request: web.Request) -> web.Response:
         _guard(request)
@@ -68,9 +43,6 @@ class Control:
             for entry in self._record
         ]
         return web.json_response(entries)
-
-    def _rules(self) -> web.Response:
-        return web.json_response([rule.as_json() for rule in self._faults.rules])
 
 
 def _guard(request: web.Request) -> None:

@@ -1,28 +1,24 @@
-"""One request and its reply: recorded, struck by faults, answered."""
+"""One request and its reply: recorded, then answered."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import socket
-import struct
-import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from aiohttp import web
 
-from .faults import Action, Do, Faults, Garbage, Stage
+from .hooks import Hooks
 from .replies import Reply
-
-_PIECE = 1 << 16
-_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-"""Closing then sends a reset, not an orderly end."""
 
 MOST_RECORDED = 5000
 """Requests that are kept."""
+
+NO_ANSWER = 499
+"""The status of a response that is never sent, as nobody waits for it any more."""
 
 _MOST_BODY_BYTES = 64 << 20
 
@@ -80,26 +76,39 @@ class Record:
             self._bytes -= len(self._entries.popleft().body or b"")
 
 
+class Stage(StrEnum):
+    """What a client makes a request for."""
+
+    SUBMIT = "submit"
+    STATUS = "status"
+    RESULT = "result"
+    CANCEL = "cancel"
+    BALANCE = "balance"
+    FIND = "find"
+    """The provider's list of earlier requests."""
+    TOKEN = "token"  # noqa: S105 (a stage, not a password)
+    UPLOAD = "upload"
+    INITIATE = "initiate"
+    DOWNLOAD = "download"
+
+
 @dataclass(frozen=True)
 class Call:
     """What a handler gets.
 
     Attributes:
         body: what was sent; empty where the handler reads the stream itself.
-        twist: a fault that bends the reply's content, which only the handler can do.
     """
 
     request: web.Request
     body: bytes
-    twist: Action | None
     recorded: Recorded
 
-    def twisted(self, do: Do) -> bool:
-        """Whether the reply is to be bent this way."""
-        return self.twist is not None and self.twist.do is do
 
+Answer = Reply | web.StreamResponse
+"""What is sent back: a plain value, or what was already sent as a stream."""
 
-Handler = Callable[[Call], Awaitable[Reply | web.StreamResponse]]
+Handler = Callable[[Call], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +116,7 @@ class Route:
     """One address.
 
     Attributes:
-        stage: where faults strike it.
-        error: the provider's error reply for an ``ERROR`` action.
+        stage: what it is for.
         provider: whose it is; where it is empty, the model's.
         model_of: the id of the model that a request is about.
         streams: the handler reads the body itself.
@@ -119,26 +127,48 @@ class Route:
     stage: Stage
     provider: str
     handler: Handler
-    error: Callable[[Action], Reply]
     model_of: Callable[[web.Request], str | None] = lambda _request: None
     streams: bool = False
 
 
+class Incoming:
+    """A request that waits for its answer.
+
+    Attributes:
+        model: the id of the model that it is about, if any.
+        provider: whose address it came to, or whose model it is about.
+    """
+
+    def __init__(self, route: Route, request: web.Request, recorded: Recorded, record: Record) -> None:
+        self.route, self.request = route, request
+        self.model = route.model_of(request)
+        self.provider = route.provider or (self.model or "").partition("/")[0]
+        self._recorded, self._record = recorded, record
+
+    async def read(self) -> bytes:
+        """The body, which is recorded with it; nothing where the handler reads it as a stream."""
+        if self.route.streams:
+            return b""
+        body = await self.request.read()
+        if self._recorded.body is None:
+            self._record.add_body(self._recorded, body)
+        return body
+
+    async def answer(self) -> Answer:
+        """Do what is asked."""
+        return await self.route.handler(Call(self.request, await self.read(), self._recorded))
+
+
 class Exchange:
-    """Runs routes: the order of recording, faults and answering.
+    """Runs routes: the order of recording and answering.
 
     Args:
-        faults: the rules.
+        hooks: what a test does to them.
         record: where requests are remembered.
     """
 
-    def __init__(self, faults: Faults, record: Record) -> None:
-        self._faults, self._record = faults, record
-        self._closing = asyncio.Event()
-
-    def close(self) -> None:
-        """Let go of whoever hangs."""
-        self._closing.set()
+    def __init__(self, hooks: Hooks, record: Record) -> None:
+        self._hooks, self._record = hooks, record
 
     def serve(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The aiohttp handler of a route."""
@@ -147,104 +177,15 @@ class Exchange:
             headers = {name.lower(): value for name, value in request.headers.items()}
             recorded = Recorded(request.method, request.path_qs, headers)
             self._record.add(recorded)
-            model = route.model_of(request)
-            provider = route.provider or (model or "").partition("/")[0]
-            action = self._faults.take(route.stage, provider, model)
             try:
-                sent = await self._answer(route, request, recorded, action)
+                answer = await self._hooks.exchange(Incoming(route, request, recorded, self._record))
+                sent = await _send(answer) if isinstance(answer, Reply) else answer
             except ConnectionError:  # the client went away: nobody is left to answer
-                return web.Response(status=499)
-            recorded.status = sent.status if sent.status != 499 else None
+                return web.Response(status=NO_ANSWER)
+            recorded.status = sent.status if sent.status != NO_ANSWER else None
             return sent
 
         return handle
-
-    async def _answer(
-        self, route: Route, request: web.Request, recorded: Recorded, action: Action | None
-    ) -> web.StreamResponse:
-        if action is not None and action.do is Do.RESET:
-            return _drop(request)
-        body = b""
-        if not route.streams:
-            body = await request.read()
-            self._record.add_body(recorded, body)
-        early = None if action is None else _early(route, action)
-        if early is not None:
-            return await _send(early)
-        if action is not None and action.do is Do.HANG and not action.word:
-            return await self._hang(request)
-        reply = await route.handler(Call(request, body, action, recorded))
-        if not isinstance(reply, Reply):
-            return reply
-        if action is None:
-            return await _send(reply)
-        return await self._bend(request, reply, action)
-
-    async def _bend(self, request: web.Request, reply: Reply, action: Action) -> web.StreamResponse:
-        """The real reply, sent wrongly."""
-        match action.do:
-            case Do.LOST_REPLY:
-                return _drop(request)
-            case Do.HANG:
-                return await self._hang(request)
-            case Do.TRUNCATED:
-                return await _send_part(request, reply)
-            case Do.SLOW:
-                return await _send_pieces(request, reply, _slowly(reply, action.seconds))
-            case Do.OVERSIZED:
-                return await _send_pieces(request, reply, _with_more(reply, action.size))
-            case Do.GARBAGE if action.kind is Garbage.HUGE:
-                return await _send_pieces(request, reply, _huge(action.size))
-            case Do.GARBAGE:
-                return await _send(_garbage(reply, action))
-            case Do.WRONG_TYPE:
-                return await _send(replace(reply, content_type=action.content_type or "text/html"))
-            case _:
-                return await _send(reply)
-
-    async def _hang(self, request: web.Request) -> web.StreamResponse:
-        # aiohttp tells a handler by no event that its client has gone.
-        while not (self._closing.is_set() or request.transport is None or request.transport.is_closing()):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        return _drop(request)
-
-
-def _early(route: Route, action: Action) -> Reply | None:
-    """The reply of a fault that leaves undone what was asked, if it is one."""
-    match action.do:
-        case Do.ERROR:
-            reply = route.error(action)
-            if action.retry_after is None:
-                return reply
-            header = {"Retry-After": str(math.ceil(action.retry_after))}
-            return replace(reply, headers={**reply.headers, **header})
-        case Do.LITERAL:
-            return Reply(
-                status=action.status or 200,
-                body=action.body.encode(),
-                content_type=action.content_type or "application/json",
-            )
-        case Do.REDIRECT:
-            return Reply(status=action.status or 302, headers={"Location": action.url})
-        case _:
-            return None
-
-
-def _garbage(reply: Reply, action: Action) -> Reply:
-    whole = reply.body if isinstance(reply.body, bytes) else b""
-    status = action.status or reply.status
-    match action.kind:
-        case Garbage.HTML:
-            page = b"<!DOCTYPE html><html><body><h1>Something went wrong</h1></body></html>"
-            return Reply(status=status, body=page, content_type="text/html")
-        case Garbage.BINARY:
-            return Reply(status=status, body=bytes(range(256)) * 4, content_type=reply.content_type)
-        case Garbage.CUT_JSON:
-            return Reply(status=status, body=whole[: len(whole) // 2], content_type=reply.content_type)
-        case Garbage.NESTED:
-            return Reply(status=status, body=b"[" * 200_000, content_type=reply.content_type)
-        case _:
-            return Reply(status=status, content_type=reply.content_type)
 
 
 async def _send(reply: Reply) -> web.StreamResponse:
@@ -254,87 +195,3 @@ async def _send(reply: Reply) -> web.StreamResponse:
             return web.Response(status=404)
         return web.FileResponse(reply.body, status=reply.status, headers=headers)
     return web.Response(status=reply.status, body=reply.body, headers=headers)
-
-
-async def _send_part(request: web.Request, reply: Reply) -> web.StreamResponse:
-    length = await asyncio.to_thread(_length, reply)
-    response = web.StreamResponse(
-        status=reply.status,
-        headers={**reply.headers, "Content-Type": reply.content_type, "Content-Length": str(max(length, 2))},
-    )
-    await response.prepare(request)
-    left = max(length, 2) // 2
-    async for piece in _pieces(reply):
-        await response.write(piece[:left])
-        left -= len(piece[:left])
-        if not left:
-            break
-    _close(request)
-    return response
-
-
-async def _send_pieces(
-    request: web.Request, reply: Reply, pieces: AsyncIterator[bytes]
-) -> web.StreamResponse:
-    response = web.StreamResponse(
-        status=reply.status, headers={**reply.headers, "Content-Type": reply.content_type}
-    )
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    async for piece in pieces:
-        await response.write(piece)
-    await response.write_eof()
-    return response
-
-
-async def _slowly(reply: Reply, seconds: float) -> AsyncIterator[bytes]:
-    steps = 10
-    share = max(1, math.ceil(await asyncio.to_thread(_length, reply) / steps))
-    async for piece in _pieces(reply, share):
-        yield piece
-        await asyncio.sleep(seconds / steps)
-
-
-async def _with_more(reply: Reply, size: int) -> AsyncIterator[bytes]:
-    async for piece in _pieces(reply):
-        yield piece
-    for start in range(0, size, _PIECE):
-        yield bytes(min(_PIECE, size - start))
-
-
-async def _huge(size: int) -> AsyncIterator[bytes]:
-    yield b'{"text": "'
-    for start in range(0, size, _PIECE):
-        yield b"x" * min(_PIECE, size - start)
-    yield b'"}'
-
-
-async def _pieces(reply: Reply, share: int = _PIECE) -> AsyncIterator[bytes]:
-    if isinstance(reply.body, bytes):
-        for start in range(0, len(reply.body), share):
-            yield reply.body[start : start + share]
-        return
-    file = reply.body.open("rb")  # not in a thread, which might open it after a cancellation, for nobody
-    with file:
-        while piece := await asyncio.to_thread(file.read, share):
-            yield piece
-
-
-def _length(reply: Reply) -> int:
-    return len(reply.body) if isinstance(reply.body, bytes) else reply.body.stat().st_size
-
-
-def _drop(request: web.Request) -> web.StreamResponse:
-    """Reset the connection; what is returned is never sent."""
-    if request.transport is not None:
-        sock = request.transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        request.transport.abort()
-    return web.Response(status=499)
-
-
-def _close(request: web.Request) -> None:
-    """End the connection in an orderly way, after what was already written."""
-    if request.transport is not None:
-        request.transport.close()

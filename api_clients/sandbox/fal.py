@@ -1,4 +1,4 @@
-"""fal's queue, as its pages describe it."""
+"""fal as its pages describe it: the queue, and with it the storage and the list of requests."""
 
 from __future__ import annotations
 
@@ -6,32 +6,49 @@ import asyncio
 import json
 import random
 import uuid
+from collections.abc import Mapping
+from typing import ClassVar
 
 from aiohttp import web
 
 from . import fal_errors
 from .checks import check
 from .context import Context
-from .exchange import Call, Handler, Route
-from .faults import Action, Do, Stage
-from .jobs import Failure, Job, Outcomes, State
+from .exchange import Call, Handler, Route, Stage
+from .fal_access import locked_out
+from .fal_history import FalHistory
+from .jobs import Failure, Job, State
 from .problems import InputRefused
+from .protocol import Protocol
 from .replies import Json, Reply, as_json, read_object
+from .storage import Storage
 
 
-class Fal(Outcomes):
+class Fal(Protocol):
     """Submit at the whole endpoint; status, result and cancel below owner and app only."""
 
     provider = "fal"
+    paths: ClassVar[Mapping[str, str]] = {
+        "fal_queue": "/fal/queue",
+        "fal_rest": "/fal/rest",
+        "fal_cdn": "/fal/cdn",
+        "fal_api": "/fal/api",
+    }
     takes_inline = True
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context)
+        self._storage = Storage(context)
+        self._history = FalHistory(context)
+
+    def add_pages(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/fal/cdn/files/b/{id}/{name}", self._storage.serve)
 
     def routes(self) -> list[Route]:
-        """The addresses that it answers."""
         base = "/fal/queue/{owner}/{app}/requests/{id}"
         return [
+            *self._storage.routes(),
+            *self._history.routes(),
             self._route("GET", f"{base}/status/stream", Stage.STATUS, self._stream),
             self._route("GET", f"{base}/status", Stage.STATUS, self._status),
             self._route("PUT", f"{base}/cancel", Stage.CANCEL, self._cancel),
@@ -42,9 +59,6 @@ class Fal(Outcomes):
     def refused(self, refusal: InputRefused) -> Failure:
         return Failure(fal_errors.PROBLEM_TYPES[refusal.problem], refusal.message)
 
-    def ends(self, code: str, message: str | None) -> Failure:
-        return Failure(code, message or fal_errors.message_of(code))
-
     def _route(self, method: str, path: str, stage: Stage, handler: Handler) -> Route:
         return Route(
             method=method,
@@ -52,7 +66,6 @@ class Fal(Outcomes):
             stage=stage,
             provider=self.provider,
             handler=handler,
-            error=fal_errors.error,
             model_of=self._model_of,
         )
 
@@ -120,8 +133,6 @@ class Fal(Outcomes):
             return job
         with_logs = call.request.query.get("logs", "").lower() in ("1", "true")
         body = self._describe(job, with_logs=with_logs)
-        if call.twist and call.twist.do is Do.STATE:
-            body["status"] = call.twist.word
         return as_json(body, status=200 if job.over else 202)
 
     async def _stream(self, call: Call) -> Reply | web.StreamResponse:
@@ -165,9 +176,9 @@ class Fal(Outcomes):
         failure = _failure(job)
         if failure:
             return fal_errors.failed_result(failure.code, failure.message, job.model.media_field, job.address)
-        return as_json(await self._output(job, call.twist))
+        return as_json(await self._output(job))
 
-    async def _output(self, job: Job, twist: Action | None) -> Json:
+    async def _output(self, job: Job) -> Json:
         assert job.result is not None
         link = await self._context.link_or_inline(job, job.result)
         file: Json = {
@@ -180,10 +191,6 @@ class Fal(Outcomes):
         }
         kind = job.model.media.value
         seed = job.values.get("seed", random.Random(job.request_id).randrange(2**31))  # noqa: S311
-        if twist and twist.do is Do.NO_OUTPUT:
-            return {"seed": seed}
-        if twist and twist.do is Do.STRING_OUTPUT:
-            return {kind: link, "seed": seed}
         return {kind: file, "seed": seed}
 
     async def _cancel(self, call: Call) -> Reply:
@@ -192,17 +199,8 @@ class Fal(Outcomes):
             return as_json({"status": "NOT_FOUND"}, status=404) if job.status == 404 else job
         if job.over:
             return as_json({"status": "ALREADY_COMPLETED"}, status=400)
-        if not call.twisted(Do.IGNORED):
-            self._context.jobs.cancel(job)
+        self._context.jobs.cancel(job)
         return as_json({"status": "CANCELLATION_REQUESTED"}, status=202)
-
-
-def locked_out(context: Context, request: web.Request) -> Reply | None:
-    """The refusal of a missing or wrong key."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme == "Key" and context.accepts("fal", key.strip()):
-        return None
-    return fal_errors.error(Action(do=Do.ERROR, status=401))
 
 
 def _failure(job: Job) -> Failure | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..parameters import Choice, Flag, Integer, Number, either
 from .checks import Flaw
-from .faults import Action
 from .problems import Problem
 from .replies import Json, Reply, as_json
 
@@ -35,7 +34,7 @@ _MESSAGES = {
     400: "Bad request",
     401: "Authentication is required to access this application.",
     403: "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing.",
-    404: "Not found",
+    404: "Request not found",
     429: "Too many requests",
     500: "Internal server error",
     502: "Bad gateway",
@@ -70,12 +69,11 @@ def message_of(error_type: str) -> str:
     return _TYPE_MESSAGES.get(error_type, error_type.replace("_", " ").capitalize())
 
 
-def error(action: Action) -> Reply:
-    """The body of an ``ERROR`` action: the model's shape where its type is the model's, else the other."""
-    status = action.status or 500
-    if action.code and action.code not in INFRASTRUCTURE:
-        return details([detail(action.code, action.message or message_of(action.code))], status=status)
-    return plain(action.message or _MESSAGES.get(status, "Error"), status=status, error_type=action.code)
+def error(status: int, message: str | None = None, error_type: str | None = None) -> Reply:
+    """An error: in the model's shape where its type is the model's, else in the other."""
+    if error_type and error_type not in INFRASTRUCTURE:
+        return details([detail(error_type, message or message_of(error_type))], status=status)
+    return plain(message or _MESSAGES.get(status, "Error"), status=status, error_type=error_type)
 
 
 def plain(message: str, *, status: int, error_type: str | None = None) -> Reply:

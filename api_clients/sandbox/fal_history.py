@@ -9,9 +9,8 @@ from aiohttp import web
 
 from . import fal_errors
 from .context import Context
-from .exchange import Call, Route
-from .fal import locked_out
-from .faults import Stage
+from .exchange import Call, Route, Stage
+from .fal_access import locked_out
 from .jobs import Job
 from .replies import Json, Reply, as_json
 
@@ -35,7 +34,6 @@ class FalHistory:
                 stage=Stage.FIND,
                 provider="fal",
                 handler=self._list,
-                error=fal_errors.error,
                 model_of=self._model_of,
             )
         ]

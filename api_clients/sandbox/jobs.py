@@ -22,7 +22,7 @@ from ..models import Media, Model
 from ..parameters import Value
 from ..sizes import Size
 from . import inputs, upscale_image, upscale_video
-from .faults import Action, Do, Faults, Stage
+from .hooks import Hooks
 from .problems import InputRefused, Problem
 from .replies import Json
 
@@ -88,10 +88,6 @@ class Outcomes(ABC):
     @abstractmethod
     def refused(self, refusal: InputRefused) -> Failure:
         """The input was not usable."""
-
-    @abstractmethod
-    def ends(self, code: str, message: str | None) -> Failure:
-        """A failure that a test asked for."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -194,11 +190,11 @@ class Jobs:
     Args:
         folder: for inputs and results.
         delays: how long jobs take at least; can be changed for those to come.
-        faults: consulted at the stages ``INPUT`` and ``RUN``.
+        hooks: what a test does to them.
     """
 
-    def __init__(self, folder: Path, delays: Delays, faults: Faults) -> None:
-        self._folder, self._faults = folder, faults
+    def __init__(self, folder: Path, delays: Delays, hooks: Hooks) -> None:
+        self._folder, self._hooks = folder, hooks
         self.delays = delays
         self._jobs: dict[str, Job] = {}
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="sandbox-upscale")
@@ -274,7 +270,7 @@ class Jobs:
             job.result = await self._upscale(job, source)
         except InputRefused as refusal:
             job.failure = job.outcomes.refused(refusal)
-        except _Ended as ended:
+        except JobEnded as ended:
             job.failure = ended.failure
         except Exception:  # noqa: BLE001 (a server answers whatever happens: a full disk, too little memory)
             _log.exception("A job of %s failed in the sandbox itself.", job.model.id)
@@ -287,29 +283,14 @@ class Jobs:
             job.charged = job.failure.charged
 
     async def _upscale(self, job: Job, source: Path) -> Result:
-        model = job.model
-        await self._obstruct_input(self._faults.take(Stage.INPUT, model.provider, model.id))
-        await inputs.fetch(self._session, job.address, source, model.limits, inline=job.outcomes.takes_inline)
-        scale = 1.0
-        match self._faults.take(Stage.RUN, model.provider, model.id):
-            case Action(do=Do.FAILS, code=code, message=message):
-                raise _Ended(job.outcomes.ends(code or "", message))
-            case Action(do=Do.RESIZED, scale=scale):
-                pass
-            case _:
-                pass
+        await self._hooks.before_input(job)
+        inline = job.outcomes.takes_inline
+        await inputs.fetch(self._session, job.address, source, job.model.limits, inline=inline)
+        await self._hooks.before_work(job)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._make, job, source, scale)
+        return await loop.run_in_executor(self._pool, self._make, job, source)
 
-    @staticmethod
-    async def _obstruct_input(action: Action | None) -> None:
-        if action is None:
-            return
-        if action.do is Do.HANG:
-            await asyncio.Event().wait()
-        raise InputRefused(Problem.DOWNLOAD, action.message or "Failed to download the input file.")
-
-    def _make(self, job: Job, source: Path, scale: float) -> Result:
+    def _make(self, job: Job, source: Path) -> Result:
         """The CPU's part, in a thread of the pool."""
         file_format = job.model.output_format(job.values)
         folder = self._folder / "results" / job.request_id
@@ -317,8 +298,7 @@ class Jobs:
         path = folder / f"output.{_EXTENSIONS.get(file_format, file_format)}"
 
         def target_size(size: Size) -> Size:
-            width, height = job.model.sizing.expect(job.values, size).size
-            return max(1, round(width * scale)), max(1, round(height * scale))
+            return self._hooks.result_size(job, job.model.sizing.expect(job.values, size).size)
 
         if job.model.media is Media.VIDEO:
             encoding = upscale_video.Encoding(
@@ -343,7 +323,9 @@ def _short(value: object) -> object:
     return value[:64] + "…" if isinstance(value, str) and value.startswith("data:") else value
 
 
-class _Ended(Exception):
+class JobEnded(Exception):
+    """A job is over without a result; raised by hooks."""
+
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.code)
         self.failure = failure

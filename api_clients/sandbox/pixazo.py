@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
+from typing import ClassVar
 
 from aiohttp import web
 
 from ..models import Model
 from .checks import check
-from .context import Context
-from .exchange import Call, Route
-from .faults import Action, Do, Stage
-from .jobs import Failure, Job, Outcomes, State
+from .exchange import Call, Route, Stage
+from .jobs import Failure, Job, State
 from .problems import InputRefused, Problem
+from .protocol import Protocol
 from .replies import Json, Reply, as_json, read_object
 
 _WORDS = {
@@ -41,16 +41,13 @@ _ERRORS = {
 }
 
 
-class Pixazo(Outcomes):
+class Pixazo(Protocol):
     """The gateway's two operations: submit, and one status address for all models."""
 
     provider = "pixazo"
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    paths: ClassVar[Mapping[str, str]] = {"pixazo": "/pixazo"}
 
     def routes(self) -> list[Route]:
-        """The addresses that it answers."""
         return [
             Route(
                 method="GET",
@@ -58,7 +55,6 @@ class Pixazo(Outcomes):
                 stage=Stage.STATUS,
                 provider=self.provider,
                 handler=self._status,
-                error=error,
                 model_of=self._model_of_job,
             ),
             Route(
@@ -67,7 +63,6 @@ class Pixazo(Outcomes):
                 stage=Stage.SUBMIT,
                 provider=self.provider,
                 handler=self._submit,
-                error=error,
                 model_of=self._model_of_endpoint,
             ),
         ]
@@ -76,9 +71,6 @@ class Pixazo(Outcomes):
         if refusal.problem in (Problem.DOWNLOAD, Problem.INTERNAL):
             return Failure("ERROR", refusal.message, charged=False)
         return Failure("FAILED", refusal.message)
-
-    def ends(self, code: str, message: str | None) -> Failure:
-        return Failure(code, message or "Description of the error", charged=code != "ERROR")
 
     def _model_of_endpoint(self, request: web.Request) -> str | None:
         model = self._context.model_at(self.provider, request.match_info["endpoint"])
@@ -122,16 +114,6 @@ class Pixazo(Outcomes):
         job = await self._context.jobs.accept(
             f"{prefix}_{uuid.uuid4()}", model, body=body, values=values, address=address, outcomes=self
         )
-        return await self._accepted(call, job)
-
-    async def _accepted(self, call: Call, job: Job) -> Reply:
-        if call.twisted(Do.FINISHED) or call.twisted(Do.FINISHED_LIST):
-            assert job.task is not None
-            await asyncio.wait([job.task])
-            job.starts = job.ends = 0.0
-            if call.twisted(Do.FINISHED_LIST) and job.result:
-                return as_json({"output": [{"url": self._context.link(job, job.result)}]})
-            return as_json(await self._describe(job, None), status=202)
         polling = f"{self._context.roots.pixazo}/v2/requests/status/{job.request_id}"
         accepted = {"request_id": job.request_id, "status": "QUEUED", "polling_url": polling}
         return as_json(accepted, status=202, headers=job.retry_after)
@@ -142,44 +124,38 @@ class Pixazo(Outcomes):
             return locked
         job = self._context.jobs.find(call.request.match_info["id"])
         if job is None or job.model.provider != self.provider:
-            return error(Action(do=Do.ERROR, status=404, message="Request not found."))
-        return as_json(await self._describe(job, call.twist))
+            return error(404, "Request not found.")
+        return as_json(await self.describe(job))
 
-    async def _describe(self, job: Job, twist: Action | None) -> Json:
+    async def describe(self, job: Job) -> Json:
+        """The body of a status reply."""
         state = job.state
         word = job.failure.code if state is State.FAILED and job.failure else _WORDS[state]
         return {
             "request_id": job.request_id,
-            "status": twist.word if twist and twist.do is Do.STATE else word,
+            "status": word,
             "model_id": _model_id(job.model),
             "error": job.failure.message if state is State.FAILED and job.failure else None,
-            "output": await self._output(job, twist) if state is State.DONE else None,
+            "output": await self._output(job) if state is State.DONE else None,
             "created_at": _iso(job.accepted),
             "updated_at": _naive(job.updated),
             "completed_at": _naive(job.completed) if job.over else None,
         }
 
-    async def _output(self, job: Job, twist: Action | None) -> Json:
+    async def _output(self, job: Job) -> Json:
         assert job.result is not None
         link = await self._context.link_or_inline(job, job.result)
-        output: Json = {"media_url": [link], "media_type": job.result.media_type}
-        if twist and twist.do is Do.NO_OUTPUT:
-            del output["media_url"]
-        elif twist and twist.do is Do.STRING_OUTPUT:
-            output["media_url"] = link
-        return output
+        return {"media_url": [link], "media_type": job.result.media_type}
 
 
-def error(action: Action) -> Reply:
+def error(status: int, message: str | None = None, *, http_status: int | None = None) -> Reply:
     """An error body of the gateway's queue system."""
-    status = action.status or 500
-    title, message = _ERRORS.get(status, ("Error", "An error occurred."))
-    body = {"error": title, "message": action.message or message}
-    return as_json(body, status=action.http_status or status)
+    title, usual = _ERRORS.get(status, ("Error", "An error occurred."))
+    return as_json({"error": title, "message": message or usual}, status=http_status or status)
 
 
 def _bad(message: str) -> Reply:
-    return error(Action(do=Do.ERROR, status=400, message=message))
+    return error(400, message)
 
 
 def _model_id(model: Model) -> str:

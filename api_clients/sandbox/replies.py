@@ -1,4 +1,4 @@
-"""What a handler answers: plain values, so that a fault can bend them before they go out."""
+"""What a handler answers: plain values, so that a test can change them before they go out."""
 
 from __future__ import annotations
 

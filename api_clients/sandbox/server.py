@@ -14,19 +14,16 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from ..models import Model
-from ..settings import Roots
-from .apixo import Apixo
+from ..roots import Roots
 from .context import Context
 from .control import HEADER, Control
-from .exchange import Call, Exchange, Record, Recorded, Route
-from .fal import Fal
-from .fal_history import FalHistory
-from .faults import Action, Faults, Stage
+from .exchange import Call, Exchange, Record, Recorded, Route, Stage
+from .hooks import Hooks
 from .inputs import is_loopback
 from .jobs import Delays, Job, Jobs
-from .pixazo import Pixazo
+from .protocol import Protocol
+from .protocols import PROTOCOLS
 from .replies import Reply
-from .storage import Storage
 
 _MOST_BODY = 64 << 20
 """Of a request that is no upload; data URIs count."""
@@ -40,13 +37,15 @@ class Sandbox:
         port: to listen at; 0 takes a free one.
         host: a loopback address.
         delays: how long a job takes at least.
-        faults: what goes wrong; more can be added at any time.
         folder: for files; a temporary one, removed at the end, if none is given.
         keys: the one valid key of each provider; without an entry any key is.
+        hooks: where a test steps in.
+        protocols: of the providers.
 
     Attributes:
         url: its address; known once it runs.
         roots: what to configure as the providers' roots; known once it runs.
+        protocols: by provider name; known once it runs.
 
     Raises:
         ValueError: ``host`` is not a loopback address.
@@ -55,6 +54,7 @@ class Sandbox:
 
     url: str
     roots: Roots
+    protocols: Mapping[str, Protocol]
 
     def __init__(
         self,
@@ -63,13 +63,14 @@ class Sandbox:
         port: int = 0,
         host: str = "127.0.0.1",
         delays: Delays = Delays(),  # noqa: B008 (immutable)
-        faults: Faults | None = None,
         folder: Path | None = None,
         keys: Mapping[str, str] | None = None,
+        hooks: Hooks = Hooks(),  # noqa: B008 (does nothing)
+        protocols: Iterable[type[Protocol]] = PROTOCOLS,
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"The sandbox listens on loopback addresses only, not on {host}.")
-        self.faults = faults if faults is not None else Faults()
+        self._hooks, self._kinds = hooks, tuple(protocols)
         self._models, self._port, self._host = tuple(models), port, host
         self._delays, self._folder, self._keys = delays, folder, dict(keys or {})
         self._record = Record()
@@ -101,13 +102,12 @@ class Sandbox:
             stack.push_async_callback(asyncio.to_thread, temporary.cleanup)
             sock = self._listen()
             stack.callback(sock.close)
-            self._jobs = Jobs(Path(temporary.name), self._delays, self.faults)
-            self._exchange = Exchange(self.faults, self._record)
+            self._jobs = Jobs(Path(temporary.name), self._delays, self._hooks)
+            self._exchange = Exchange(self._hooks, self._record)
             runner = web.AppRunner(self._build(Path(temporary.name)), access_log=None, shutdown_timeout=1.0)
             stack.push_async_callback(runner.cleanup)
             # Submits may wait for their jobs, so these end first.
             stack.push_async_callback(self._jobs.close)
-            stack.callback(self._exchange.close)
             await runner.setup()
             await web.SockSite(runner, sock).start()
             self._running = stack.pop_all()
@@ -128,12 +128,7 @@ class Sandbox:
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self.url = f"http://{shown}:{sock.getsockname()[1]}"
         self.roots = Roots(
-            pixazo=f"{self.url}/pixazo",
-            apixo=f"{self.url}/apixo/api/v1",
-            fal_queue=f"{self.url}/fal/queue",
-            fal_rest=f"{self.url}/fal/rest",
-            fal_cdn=f"{self.url}/fal/cdn",
-            fal_api=f"{self.url}/fal/api",
+            **{name: f"{self.url}{path}" for kind in self._kinds for name, path in kind.paths.items()}
         )
         return sock
 
@@ -148,21 +143,19 @@ class Sandbox:
         )
         app = web.Application(client_max_size=_MOST_BODY, middlewares=[_near_only])
         app.on_response_prepare.append(_mark)
-        storage = Storage(context)
-        Control(self._jobs, self.faults, self._record).add_to(app.router)
-        app.router.add_get("/fal/cdn/files/b/{id}/{name}", storage.serve)
+        self.protocols = {kind.provider: kind(context) for kind in self._kinds}
+        Control(self._jobs, self._record).add_to(app.router)
         results = Route(
             method="GET",
             path="/results/v1/{id}/{name}",
             stage=Stage.DOWNLOAD,
             provider="",
             handler=self._result,
-            error=_file_error,
             model_of=self._model_of_result,
         )
-        # The catch-all paths of submits come last in each provider's list.
-        history = FalHistory(context)
-        for route in [results, *storage.routes(), *history.routes(), *_protocols(context)]:
+        for protocol in self.protocols.values():
+            protocol.add_pages(app.router)
+        for route in [results, *(route for one in self.protocols.values() for route in one.routes())]:
             app.router.add_route(route.method, route.path, self._exchange.serve(route))
         return app
 
@@ -198,16 +191,6 @@ async def serve(
     async with Sandbox(models, port=port, delays=delays) as sandbox:
         ready(sandbox)
         await asyncio.Event().wait()
-
-
-def _file_error(action: Action) -> Reply:
-    """A file server's error page."""
-    page = f"<html><body><h1>Error {action.status}</h1></body></html>"
-    return Reply(status=action.status or 404, body=page.encode(), content_type="text/html")
-
-
-def _protocols(context: Context) -> list[Route]:
-    return [route for provider in (Pixazo, Apixo, Fal) for route in provider(context).routes()]
 
 
 @web.middleware

@@ -16,9 +16,8 @@ from aiohttp import web
 
 from . import fal_errors
 from .context import Context
-from .exchange import Call, Handler, Route
-from .fal import locked_out
-from .faults import Stage
+from .exchange import Call, Handler, Route, Stage
+from .fal_access import locked_out
 from .replies import Reply, as_json, read_object
 from .spool import TooLong, Written, spool
 
@@ -235,7 +234,6 @@ def _route(method: str, path: str, stage: Stage, handler: Handler, *, streams: b
         stage=stage,
         provider="fal",
         handler=handler,
-        error=fal_errors.error,
         streams=streams,
     )
 

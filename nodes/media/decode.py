@@ -16,11 +16,11 @@ import torch
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ...api_clients.errors import BadResponse, InvalidInput
+from ...api_clients.files.formats import jpeg, png
+from ...api_clients.files.formats.structure import Source
 from ...api_clients.files.headers import Header, read_header, read_png_header
-from ...api_clients.files.sniff import PICTURES, format_of
+from ...api_clients.files.sniff import IMAGE_FORMATS, format_of
 from ...api_clients.files.spliced_file import unreadable
-from ...api_clients.files.strip import jpeg, png
-from ...api_clients.files.strip.structure import Source
 from .alpha import with_channels
 from .png import isal
 from .png_read import read_layout, read_rows
@@ -111,7 +111,7 @@ def _pixels(data: bytes, source: Source, header: Header, profile: bytes, *, alph
 
 def _check(source: Source, max_pixels: int) -> Header:
     source.format = format_of(source) if source.size else ""
-    if source.format not in PICTURES:
+    if source.format not in IMAGE_FORMATS:
         raise InvalidInput(f"{source.path} is not a PNG, JPEG or WebP.")
     header = read_header(source)
     if header.width * header.height > max_pixels:

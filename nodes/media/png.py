@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.strip.png import SIGNATURE
+from ...api_clients.files.formats.png import SIGNATURE
 from .parallel import available_threads, in_order
 from .quantize import Bytes, to_uint8
 

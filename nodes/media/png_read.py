@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import torch
 
+from ...api_clients.files.formats import png
+from ...api_clients.files.formats.png import SIGNATURE
+from ...api_clients.files.formats.structure import Source
 from ...api_clients.files.headers import read_png_header
-from ...api_clients.files.strip import png
-from ...api_clients.files.strip.png import SIGNATURE
-from ...api_clients.files.strip.structure import Source
 from .alpha import with_channels
 from .parallel import in_order
 from .png import STREAM_HEADER, chunk, combine_adler, isal

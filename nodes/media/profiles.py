@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from ...api_clients.files.strip import jpeg, png, webp
-from ...api_clients.files.strip.structure import Source
+from ...api_clients.files.formats import jpeg, png, webp
+from ...api_clients.files.formats.structure import Source
 from .quantize import Bytes
 
 _LARGEST = 16 << 20

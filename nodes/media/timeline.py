@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.open_video import DAMAGED, Clip, exact, open_clip
+from ...api_clients.files.formats.structure import Source
+from ...api_clients.files.open_video import DAMAGED, OpenVideo, exact, open_video
 from ...api_clients.files.probe import MAX_FRAME_PIXELS
-from ...api_clients.files.sniff import CLIPS, format_of
+from ...api_clients.files.sniff import VIDEO_FORMATS, format_of
 from ...api_clients.files.spliced_file import open_input
-from ...api_clients.files.strip.structure import Source
 from ...api_clients.text import clean
 
 _STANDARD_RATES = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)) + tuple(
@@ -37,7 +37,7 @@ class Timeline:
     """The frames of a clip in the order they are shown.
 
     Attributes:
-        format: of the container, one of ``CLIPS``.
+        format: of the container, one of ``VIDEO_FORMATS``.
         time_base: seconds of one unit of ``times``.
         times: of each frame, ascending, in units of ``time_base``; ``None`` where the container does not
             say them.
@@ -69,7 +69,7 @@ class Timeline:
 
 
 def format_of_video(path: Path) -> str:
-    """The format of a clip's container, one of ``CLIPS``, by its first bytes.
+    """The format of a clip's container, one of ``VIDEO_FORMATS``, by its first bytes.
 
     Raises:
         InvalidInput: it is missing, or no clip.
@@ -79,20 +79,20 @@ def format_of_video(path: Path) -> str:
         if not source.size:
             raise InvalidInput(f"{path} is empty.", hint="Give the path of a clip.")
         kind = format_of(source)
-    if kind not in CLIPS:
+    if kind not in VIDEO_FORMATS:
         raise InvalidInput(f"{path} is a picture ({kind}), not a clip.", hint="Give the path of a clip.")
     return kind
 
 
 @contextmanager
-def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, Clip], None, None]:
+def opened(path: Path, *, threads: int = 1) -> Generator[tuple[str, OpenVideo], None, None]:
     """Open a clip: its format and the clip.
 
     Raises:
         InvalidInput: it is missing, no clip, or damaged, whether that is seen now or while it is in use.
     """
     kind = format_of_video(path)
-    with damage_of(path), open_clip(path, kind, max_pixels=MAX_FRAME_PIXELS) as clip:
+    with damage_of(path), open_video(path, kind, max_pixels=MAX_FRAME_PIXELS) as clip:
         if threads != 1:
             clip.video.codec_context.thread_count = threads
             clip.video.codec_context.thread_type = "AUTO"
@@ -122,7 +122,7 @@ def read_timeline(path: Path) -> Timeline:
         return timeline_of(kind, clip, path)
 
 
-def timeline_of(kind: str, clip: Clip, path: Path) -> Timeline:
+def timeline_of(kind: str, clip: OpenVideo, path: Path) -> Timeline:
     """As ``read_timeline``, of a clip that is just opened; opening takes far longer than this."""
     reader = TimelineReader(kind, clip, path)
     for packet in clip.container.demux(clip.video):
@@ -139,7 +139,7 @@ class TimelineReader:
         path: of the clip.
     """
 
-    def __init__(self, kind: str, clip: Clip, path: Path) -> None:
+    def __init__(self, kind: str, clip: OpenVideo, path: Path) -> None:
         self._kind, self._clip, self._path = kind, clip, path
         self._stamps: list[int | None] = []
         self._keys: set[int] = set()
@@ -178,7 +178,9 @@ class TimelineReader:
         return _timeline(self._kind, self._clip, self._stamps, frozenset(self._keys), self._last)
 
 
-def _timeline(kind: str, clip: Clip, stamps: list[int | None], keys: frozenset[int], last: int) -> Timeline:
+def _timeline(
+    kind: str, clip: OpenVideo, stamps: list[int | None], keys: frozenset[int], last: int
+) -> Timeline:
     video = clip.video
     has_audio = bool(clip.container.streams.audio)
     time_base = exact(video.time_base) or Fraction(1, av.time_base)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from ...api_clients.errors import InvalidInput
-from ...api_clients.files.open_video import Clip
+from ...api_clients.files.open_video import OpenVideo
 from .audio import read_audio
 from .colour import Colour
 from .converter import Converter
@@ -71,7 +71,7 @@ class Decoder:
     _size: tuple[int, int, int] | None = None
     _damaged: int = 0
 
-    def decode(self, clip: Clip, wanted: npt.NDArray[np.int64]) -> Iterator[av.VideoFrame]:
+    def decode(self, clip: OpenVideo, wanted: npt.NDArray[np.int64]) -> Iterator[av.VideoFrame]:
         """Decode frames. Blocking.
 
         Args:
@@ -107,7 +107,7 @@ class Decoder:
         if self._damaged:
             self.warnings.append(f"{self._damaged} frames are damaged and were repaired by guessing.")
 
-    def _look_at(self, frame: av.VideoFrame, clip: Clip) -> None:
+    def _look_at(self, frame: av.VideoFrame, clip: OpenVideo) -> None:
         self._damaged += frame.is_corrupt
         size = frame.width, frame.height, frame.rotation % 360
         if self._size is None:
@@ -168,7 +168,7 @@ def read_frames(
     return Frames(images, audio, timeline.rate / stride, tuple(decoder.warnings))
 
 
-def images_of(decoder: Decoder, clip: Clip, indices: npt.NDArray[np.int64]) -> Iterator[torch.Tensor]:
+def images_of(decoder: Decoder, clip: OpenVideo, indices: npt.NDArray[np.int64]) -> Iterator[torch.Tensor]:
     """Frames as pictures [H, W, 3], one by one, in the memory of a few. Blocking.
 
     Args:
@@ -188,7 +188,7 @@ def images_of(decoder: Decoder, clip: Clip, indices: npt.NDArray[np.int64]) -> I
 
 
 def _read_images(
-    decoder: Decoder, clip: Clip, indices: npt.NDArray[np.int64], max_bytes: int | None, *, exact: bool
+    decoder: Decoder, clip: OpenVideo, indices: npt.NDArray[np.int64], max_bytes: int | None, *, exact: bool
 ) -> torch.Tensor:
     rows = _rows(indices)
     images: Floats | None = None
@@ -264,7 +264,7 @@ def _shape(frame: av.VideoFrame) -> tuple[int, int, int]:
     return frame.height, frame.width, 3
 
 
-def _warnings_about(frame: av.VideoFrame, clip: Clip) -> list[str]:
+def _warnings_about(frame: av.VideoFrame, clip: OpenVideo) -> list[str]:
     warnings: list[str] = []
     if frame.interlaced_frame:
         warnings.append("The clip is interlaced; each picture holds two moments. Deinterlace it first.")

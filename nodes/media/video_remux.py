@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ...api_clients.files.atomic_write import cannot_write
-from ...api_clients.files.open_video import DAMAGED, Clip, exact
+from ...api_clients.files.open_video import DAMAGED, OpenVideo, exact
 from ...api_clients.text import clean
 from .timeline import Timeline, damage_of, opened, read_timeline
 
@@ -93,14 +93,14 @@ def _packets(
         yield from (packet for packet in container.demux(stream) if packet.size)
 
 
-def _fits(clip: Clip) -> bool:
+def _fits(clip: OpenVideo) -> bool:
     audio = audio_stream(clip.container)
     return clip.video.codec_context.name in MP4_VIDEO and (
         audio is None or audio.codec_context.name in MP4_AUDIO
     )
 
 
-def _decoding_times(clip: Clip, path: Path, begin: int, end: int | None) -> list[int] | None:
+def _decoding_times(clip: OpenVideo, path: Path, begin: int, end: int | None) -> list[int] | None:
     """When each packet of a range is to be decoded, in the order they are stored; Matroska does not say it.
 
     ``None`` if a frame of the range is stored behind one that comes after the range: it may need that one.

@@ -14,7 +14,7 @@ from typing import Any
 import av
 from av.audio.stream import AudioStream
 
-from ...api_clients.files.open_video import Clip, exact
+from ...api_clients.files.open_video import OpenVideo, exact
 from .timeline import Timeline, TimelineReader, damage_of, opened
 from .video_remux import MP4_AUDIO, MP4_VIDEO, audio_stream, write_packets
 
@@ -71,7 +71,7 @@ def compare(source: Path, result: Path, restored: Path | None = None) -> Compare
         return Compared(False, (*differences, *_audio_differences(before, after)))
 
 
-def _obstacle(audio: AudioStream, made: Clip) -> str:
+def _obstacle(audio: AudioStream, made: OpenVideo) -> str:
     """Why sound cannot be put back, as a sentence; empty if it can."""
     name = audio.codec_context.name
     if name not in MP4_AUDIO:
@@ -83,7 +83,7 @@ def _obstacle(audio: AudioStream, made: Clip) -> str:
 
 
 def _watched(
-    clip: Clip, path: Path, reader: TimelineReader, *, besides: AudioStream | None = None
+    clip: OpenVideo, path: Path, reader: TimelineReader, *, besides: AudioStream | None = None
 ) -> Iterator[av.Packet[Any]]:
     """Packets of a clip as they are read; those of its frames are noted.
 
@@ -103,7 +103,7 @@ def _watched(
                 yield packet
 
 
-def _start(clip: Clip) -> Fraction:
+def _start(clip: OpenVideo) -> Fraction:
     """Time of the first frame in seconds."""
     return (clip.video.start_time or 0) * (exact(clip.video.time_base) or Fraction(1))
 

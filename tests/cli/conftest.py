@@ -7,21 +7,19 @@ import threading
 from pathlib import Path
 
 import pytest
+from faulty_sandbox import FaultySandbox
 from PIL import Image
 from remote_upscale.api_clients.cli import main
-from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.sandbox import Delays, Sandbox
+from remote_upscale.api_clients.registry import MODELS, PROVIDERS, ROOTS
+from remote_upscale.api_clients.sandbox import Delays
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A machine on which nothing is configured, and a folder to work in."""
     for name in list(os.environ):
-        if name.startswith(("REMOTE_UPSCALE_", "AWS_")) or name in (
-            "PIXAZO_API_KEY",
-            "APIXO_API_KEY",
-            "FAL_KEY",
-        ):
+        keys = [provider.key_variable for provider in PROVIDERS.values()]
+        if name.startswith(("REMOTE_UPSCALE_", "AWS_")) or name in keys:
             monkeypatch.delenv(name)
     monkeypatch.setenv("REMOTE_UPSCALE_HOME", str(tmp_path / "home"))
     work = tmp_path / "work"
@@ -58,7 +56,7 @@ def remote(monkeypatch, key):
     holder = {}
 
     async def serve():
-        async with Sandbox(MODELS.values(), delays=Delays(queue=0.0, run=0.0)) as sandbox:
+        async with FaultySandbox(MODELS.values(), delays=Delays(queue=0.0, run=0.0)) as sandbox:
             holder.update(sandbox=sandbox, loop=asyncio.get_running_loop(), stop=asyncio.Event())
             started.set()
             await holder["stop"].wait()
@@ -66,10 +64,10 @@ def remote(monkeypatch, key):
     thread = threading.Thread(target=asyncio.run, args=[serve()])
     thread.start()
     assert started.wait(20)
-    for name in ("pixazo", "apixo", "fal_queue", "fal_rest", "fal_cdn", "fal_api"):
-        monkeypatch.setenv(f"REMOTE_UPSCALE_{name.upper()}_URL", getattr(holder["sandbox"].roots, name))
-    for name in ("PIXAZO_API_KEY", "APIXO_API_KEY", "FAL_KEY"):
-        monkeypatch.setenv(name, key)
+    for name, url in holder["sandbox"].roots.items():
+        monkeypatch.setenv(ROOTS[name].variable, url)
+    for provider in PROVIDERS.values():
+        monkeypatch.setenv(provider.key_variable, key)
     yield holder["sandbox"]
     holder["loop"].call_soon_threadsafe(holder["stop"].set)
     thread.join()

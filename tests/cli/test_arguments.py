@@ -30,6 +30,12 @@ def test_every_option_of_run():
     assert (arguments.json, arguments.sandbox, arguments.dry_run, arguments.no_reuse) == (True,) * 4
 
 
+def test_every_option_of_fetch():
+    arguments = read("fetch m id-1 -o out --json")
+    assert (arguments.model, arguments.request_id, arguments.output) == ("m", "id-1", "out")
+    assert arguments.json
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -44,6 +50,9 @@ def test_every_option_of_run():
         "jobs extra",
         "sandbox --port 99999",
         "sandbox --port x",
+        "fetch m -o out",
+        "fetch m id",
+        "fetch m id more -o out",
     ],
 )
 def test_unusable_arguments_have_status_2_and_say_why(cli, line):
@@ -52,7 +61,7 @@ def test_unusable_arguments_have_status_2_and_say_why(cli, line):
     assert "usage: remote-upscale" in ran.err
 
 
-@pytest.mark.parametrize("line", ["--help", "run --help", "models --help", "sandbox --help"])
+@pytest.mark.parametrize("line", ["--help", "run --help", "models --help", "fetch --help", "sandbox --help"])
 def test_help_is_no_error(cli, line):
     ran = cli(*line.split())
     assert (ran.status, ran.err) == (0, "")
@@ -64,6 +73,17 @@ def test_help_and_the_list_of_models_start_without_what_is_heavy():
         "import sys; from remote_upscale.api_clients.cli import main\n"
         "assert main(['--help']) == 0 and main(['models']) == 0\n"
         "heavy = {'aiohttp', 'av', 'httpx', 'numpy', 'obstore', 'PIL', 'rich', 'sqlalchemy', 'stamina'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_list_of_jobs_starts_without_network_and_codecs():
+    program = (
+        "import sys; from remote_upscale.api_clients.cli import main\n"
+        "assert main(['jobs']) == 0 and main(['jobs', '--csv', '2026-03']) == 0\n"
+        "heavy = {'aiohttp', 'av', 'httpx', 'numpy', 'obstore', 'PIL', 'rich', 'stamina'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -8,8 +8,7 @@ import sys
 import av
 import pytest
 from PIL import Image
-from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.settings import KEY_VARIABLES
+from remote_upscale.api_clients.registry import MODELS, PROVIDERS, ROOTS
 
 HOOK = ["webhook=https://studio.example/hook", "webhook_events_filter=completed"]
 HOOK_BODY = b'"webhook":"https://studio.example/hook","webhook_events_filter":["completed"]'
@@ -114,17 +113,11 @@ EVERYTHING = {
 
 
 def environment(settings):
-    roots = settings.roots
     return {
         **os.environ,
-        **{variable: settings.keys[name].reveal() for name, variable in KEY_VARIABLES.items()},
+        **{provider.key_variable: settings.keys[name].reveal() for name, provider in PROVIDERS.items()},
         "REMOTE_UPSCALE_HOME": str(settings.home),
-        "REMOTE_UPSCALE_PIXAZO_URL": roots.pixazo,
-        "REMOTE_UPSCALE_APIXO_URL": roots.apixo,
-        "REMOTE_UPSCALE_FAL_QUEUE_URL": roots.fal_queue,
-        "REMOTE_UPSCALE_FAL_REST_URL": roots.fal_rest,
-        "REMOTE_UPSCALE_FAL_CDN_URL": roots.fal_cdn,
-        "REMOTE_UPSCALE_FAL_API_URL": roots.fal_api,
+        **{ROOTS[name].variable: url for name, url in settings.roots.items()},
     }
 
 

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from remote_upscale.api_clients.sandbox import hang, state
+from faults import hang, state
 
 FAL = "fal/seedvr2-image"
 PIXAZO = "pixazo/seedvr2-3b-image"
@@ -66,7 +66,7 @@ def test_a_stopped_job_is_resumed_to_where_it_was_meant_to_go(start, remote, pic
     assert Path("big.png").is_file()
     assert len(remote.jobs) == 1
     assert cli("resume", "--json").documents == []
-    assert cli("resume").out == "Nothing is left to resume.\n"
+    assert cli("resume").out == "There is nothing to resume.\n"
 
 
 def test_a_killed_process_leaves_its_job_to_be_resumed(start, remote, picture, cli):
@@ -106,4 +106,4 @@ def test_the_second_signal_leaves_at_once(start, remote, picture):
     wait_for(lambda: asked(remote, "/cancel"))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, "", "Stopping; once more to leave at once.\n")
+    assert (process.returncode, out, err) == (130, "", "Stopping. Interrupt again to leave at once.\n")

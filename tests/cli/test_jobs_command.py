@@ -83,9 +83,43 @@ def test_a_months_spending(cli, ledger, home):
     header, *lines = csv.reader(io.StringIO(ran.out))
     assert header == ["created", "model", "state", "cost_usd", "request_id", "input", "output", "id"]
     assert [line[5] for line in lines] == ["'=HYPERLINK(1).png", 'a "b", c\n.png', "unknown"]
-    assert [line[3] for line in lines] == ["0.1000", "", "0.000000001"]
+    assert [line[3] and Decimal(line[3]) for line in lines] == [Decimal("0.1"), "", Decimal("0.000000001")]
     assert lines[0][:3] == ["2025-12-01T12:00:00Z", "fal/seedvr2-image", "completed"]
     assert lines[2][2] == "submission_unknown"
+
+
+@pytest.fixture
+def sandbox_ledger(home):
+    ledger = Ledger(home / "sandbox" / "ledger.sqlite")
+    yield ledger
+    ledger.close()
+
+
+def test_the_sandboxs_jobs_are_listed_with_the_others(cli, ledger, sandbox_ledger, monkeypatch):
+    first = completed(ledger)
+    played = completed(sandbox_ledger, sandbox=True)
+    last = completed(ledger)
+    assert ids(cli("jobs", "--json")) == [last, played, first]
+    assert [document["sandbox"] for document in cli("jobs", "--json").documents] == [False, True, False]
+    lines = cli("jobs").out.splitlines()
+    assert ["(sandbox)" in line for line in lines] == [False, False, True, False]
+    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", "on")
+    assert ids(cli("jobs", "--json")) == [played]
+
+
+def test_a_months_spending_is_without_the_sandboxs(cli, home, ledger, sandbox_ledger):
+    paid, played = completed(ledger, source="paid"), completed(sandbox_ledger, sandbox=True, source="played")
+    assert {paid, played} == set(ids(cli("jobs", "--json")))
+    month = cli("jobs", "--json").documents[0]["created"][:7]
+    lines = cli("jobs", "--csv", month).out.splitlines()[1:]
+    assert [line.split(",")[5] for line in lines] == ["paid"]
+
+
+def test_both_ledgers_are_pruned(cli, home, ledger, sandbox_ledger):
+    date(home, completed(ledger), "2020-01-01")
+    date(home / "sandbox", completed(sandbox_ledger, sandbox=True), "2020-01-01")
+    assert cli("jobs", "--prune", "--json").documents == [{"jobs": 2, "results": 0, "bytes": 0}]
+    assert cli("jobs", "--json").documents == []
 
 
 def test_tidying_up(cli, ledger, home, remote, picture):
@@ -111,4 +145,4 @@ def test_tidying_up(cli, ledger, home, remote, picture):
     left = ids(cli("jobs", "--json"))
     assert set(may_matter) <= set(left)
     assert not set(over) & set(left)
-    assert "Removed 0 finished jobs of more than 90 days ago" in cli("jobs", "--prune").out
+    assert "Removed 0 finished jobs older than 90 days" in cli("jobs", "--prune").out

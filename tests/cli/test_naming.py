@@ -1,7 +1,14 @@
 from pathlib import Path
 
 import pytest
-from remote_upscale.api_clients.cli.naming import expand, is_folder, name_outputs, suffix_note, with_format
+from remote_upscale.api_clients.cli.naming import (
+    expand,
+    is_folder,
+    name_fetched,
+    name_outputs,
+    suffix_note,
+    with_format,
+)
 from remote_upscale.api_clients.errors import InvalidParameter
 from remote_upscale.api_clients.registry import find_model
 
@@ -149,8 +156,17 @@ def test_a_name_and_a_format_that_disagree_are_refused():
     assert "a.webp" in caught.value.hint
 
 
-def test_a_name_unlike_the_content_is_noted(picture):
-    assert suffix_note(picture("a.png")) is None
-    picture("b.png").rename("b.webp")
-    assert suffix_note(Path("b.webp")) == "The result is a png file, unlike its name."
-    assert suffix_note(picture("a.jpg")) is None
+def test_a_name_unlike_the_content_is_noted():
+    assert suffix_note(Path("a.png"), "png") is None
+    assert suffix_note(Path("a.JPG"), "jpeg") is None
+    assert (
+        suffix_note(Path("b.webp"), "png") == "The result is a png file, although its name ends differently."
+    )
+
+
+def test_a_fetched_result_is_named_after_its_request_id():
+    Path("there").mkdir()
+    assert name_fetched("upscaler_1-a", "there", "png") == Path("there/upscaler_1-a.png")
+    assert name_fetched("a:b/..\\c~", "new/", "jpeg") == Path("new/a_b_.._c_.jpg")
+    assert name_fetched("...", "new/", "mp4") == Path("new/result.mp4")
+    assert name_fetched("upscaler_1", "new.png", "jpeg") == Path("new.png")

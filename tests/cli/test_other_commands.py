@@ -3,9 +3,12 @@ import signal
 import urllib.request
 
 import pytest
-from remote_upscale.api_clients.sandbox import error, finished, literal
+from faults import error, finished, literal
+from remote_upscale.api_clients.cli import check
+from remote_upscale.api_clients.errors import AuthenticationFailed, HostingFailed, Meaning, StorageFailed
 
 MODEL = "pixazo/crystal-image"
+MISSING = AuthenticationFailed("There is no key.", meaning=Meaning.NOT_SENT)
 
 
 def test_check_on_a_machine_without_anything(cli):
@@ -74,8 +77,23 @@ def test_check_fetches_back_what_it_uploaded(cli, remote):
 def test_check_tells_an_unusable_home(cli, remote, home):
     (home / "ledger.sqlite").mkdir(parents=True)
     ran = cli("check", "--json")
-    assert ran.status == 3
+    assert ran.status == 1
     assert "REMOTE_UPSCALE_HOME" in findings(ran)["ledger"]["hint"]
+
+
+def test_a_key_that_is_refused_is_there_all_the_same():
+    """3 means that something has to be set; here something has to be changed."""
+    found = {"ledger": None, "results": None, "hosting": None, "pixazo": MISSING, "fal": MISSING}
+    refused = AuthenticationFailed("APIXO does not accept the key.")
+    assert status_of(found | {"apixo": refused}) == 1
+    assert status_of(found | {"apixo": MISSING}) == 3
+    assert status_of(found | {"apixo": None}) == 0
+    assert status_of(found | {"apixo": None, "results": StorageFailed("Full.")}) == 1
+    assert status_of(found | {"apixo": None, "hosting": HostingFailed("No place.")}) == 3
+
+
+def status_of(errors):
+    return check._status([check._Finding(name, "", error) for name, error in errors.items()])
 
 
 def test_check_in_the_sandbox(cli, monkeypatch):
@@ -103,7 +121,7 @@ def test_jobs_lists_the_newest_first(cli, remote, picture):
     assert (oldest["state"], oldest["request_id"], oldest["cost_usd"]) == ("failed", None, 0)
     assert oldest["error"]["kind"] == "insufficient_balance"
     head, *lines = cli("jobs").out.splitlines()
-    assert head.split()[:3] == ["MADE", "STATE", "MODEL"]
+    assert head.split()[:3] == ["CREATED", "STATE", "MODEL"]
     assert [line.split()[2] for line in lines] == ["completed", "failed"]
     assert second["request_id"] in lines[0]
 
@@ -112,7 +130,7 @@ def test_jobs_lists_the_newest_first(cli, remote, picture):
 def test_an_unusable_home_stops_a_command(cli, home, command):
     (home / "ledger.sqlite").mkdir(parents=True)
     ran = cli(command)
-    assert (ran.status, ran.out) == (2, "")
+    assert (ran.status, ran.out) == (1, "")
     assert "REMOTE_UPSCALE_HOME" in ran.err
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pyte
 import pytest
-from remote_upscale.api_clients.sandbox import state
+from faults import state
 
 MODEL = "fal/seedvr2-image"
 
@@ -96,8 +96,8 @@ def test_a_pipe_gets_a_line_for_each_stage(start, remote, picture):
     lines = err.splitlines()
     for name in ("a.png", "b.png"):
         mine = [line.partition(": ")[2].partition(",")[0] for line in lines if line.startswith(name)]
-        assert mine[:2] == ["uploading", "queued"]
-        assert mine[-1] == "downloading"
+        assert mine[:2] == ["hosting", "queued"]
+        assert mine[-1] == "fetching"
         assert len(mine) == len(set(mine))
     assert "\r" not in err
     assert "\x1b" not in err

@@ -3,11 +3,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults import error, finished
 from PIL import Image
-from remote_upscale.api_clients.sandbox import error, finished
 
 MODEL = "pixazo/crystal-image"
-FIELDS = ["input", "output", "model", "request_id", "state", "reused", "cost_usd", "seconds"]
+FIELDS = ["input", "output", "model", "request_id", "state", "reused", "cost_usd", "seconds", "notes"]
 
 
 def names(folder):
@@ -104,7 +104,7 @@ def test_many_inputs_come_back_in_order_and_the_bad_ones_stop_none_of_the_others
             "invalid_parameter",
             "output_format is webp",
         ),
-        ([MODEL, "a.png", "b.png", "-o", "a.png/x"], "invalid_parameter", "cannot be made"),
+        ([MODEL, "a.png", "b.png", "-o", "a.png/x"], "invalid_parameter", "cannot be created"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_sent(cli, remote, picture, words, kind, needle):
@@ -155,7 +155,8 @@ def test_an_unusable_setting_is_an_unusable_argument(cli, picture, monkeypatch, 
 def test_an_unusable_home_is_told(cli, remote, home, picture):
     (home / "ledger.sqlite").mkdir(parents=True)
     ran = cli("run", MODEL, picture(), "-o", "out.png", "--json")
-    assert ran.status == 2
+    assert ran.status == 1
+    assert ran.documents[0]["error"]["kind"] == "storage"
     assert "REMOTE_UPSCALE_HOME" in ran.documents[0]["error"]["hint"]
 
 
@@ -192,7 +193,9 @@ def test_a_name_unlike_the_result_is_kept_and_told(cli, quick, picture):
     ran = cli("run", MODEL, picture(), "-o", "big.jpg", "--json")
     assert ran.status == 0
     assert Path(ran.documents[0]["output"]).name == "big.jpg"
-    assert "png file, unlike its name" in ran.err
+    assert ran.documents[0]["notes"] == ["The result is a png file, although its name ends differently."]
+    assert ran.err == ""
+    assert "although its name ends differently" in cli("run", MODEL, picture(), "-o", "again.jpg").err
 
 
 def test_the_suffix_of_the_output_chooses_the_format(cli, quick, picture):
@@ -285,3 +288,61 @@ def test_a_name_that_is_too_long_is_said_in_words(cli, remote, picture):
     assert done.status == 1
     assert "the name is too long" in done.err
     assert remote.jobs == []
+
+
+def test_what_the_provider_refuses_is_no_unusable_argument(cli, remote, picture):
+    """The input was uploaded, and the request was sent."""
+    remote.faults.add("submit", error(400), provider="pixazo")
+    ran = cli("run", MODEL, picture(), "-o", "out.png", "--json")
+    assert (ran.status, ran.documents[0]["error"]["kind"]) == (1, "invalid_parameter")
+
+
+def test_a_key_that_the_provider_refuses_is_no_missing_key(cli, remote, picture):
+    remote.faults.add("submit", error(401), times=None, provider="pixazo")
+    ran = cli("run", MODEL, picture(), "-o", "out.png", "--json")
+    assert (ran.status, ran.documents[0]["error"]["kind"]) == (1, "authentication")
+
+
+def test_the_pages_own_example_with_both_modes_is_taken(cli, remote, picture):
+    words = ["upscale_mode=factor", "upscale_factor=2", 'target_resolution="1080p"', "output_format=png"]
+    parameters = [part for word in words for part in ("-p", word)]
+    command = ["run", "fal/seedvr2-image", picture(), "-o", "out.png", "--json", *parameters]
+    told = ["target_resolution was not sent, because it is only used with upscale_mode=target."]
+    assert cli(*command, "--dry-run").documents[0]["notes"] == told
+    ran = cli(*command)
+    assert (ran.status, ran.documents[0]["notes"]) == (0, told)
+    [job] = remote.jobs
+    assert "target_resolution" not in job.parameters
+    plain = cli("run", "fal/seedvr2-image", "photo.png", "-o", "out.png", "-p", "target_resolution=720p")
+    assert plain.status == 2
+
+
+def test_a_list_is_taken_as_the_page_writes_it(cli, quick, picture):
+    events = 'webhook_events_filter=["completed"]'
+    hook = "webhook=https://studio.example/hook"
+    ran = cli("run", MODEL, picture(), "-o", "out.png", "-p", hook, "-p", events)
+    assert ran.status == 0
+    assert quick.jobs[0].parameters["webhook_events_filter"] == ["completed"]
+
+
+def test_the_sandbox_touches_nothing_that_is_configured(start, picture, monkeypatch, home):
+    """The configured database and the stores are at addresses that nobody answers."""
+    monkeypatch.setenv("REMOTE_UPSCALE_LEDGER_URL", "postgresql+psycopg://u:p@127.0.0.1:9/none")
+    monkeypatch.setenv("REMOTE_UPSCALE_RESULTS_URL", "s3://none")
+    monkeypatch.setenv("REMOTE_UPSCALE_BUCKET_URL", "s3://none")
+    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", "yes")
+    picture()
+    for words in (["run", MODEL, "photo.png", "-o", "big.png"], ["jobs"], ["jobs", "--prune"], ["check"]):
+        process = start(*words)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, out + err
+    assert (home / "sandbox" / "ledger.sqlite").is_file()
+    assert sorted(path.name for path in home.iterdir()) == ["sandbox"]
+
+
+@pytest.mark.parametrize("word", ["maybe", "2", "sandbox"])
+def test_other_words_for_the_sandbox_are_refused(cli, remote, picture, monkeypatch, word):
+    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", word)
+    ran = cli("run", MODEL, picture(), "-o", "out.png", "--json")
+    assert (ran.status, ran.documents[0]["error"]["kind"]) == (2, "invalid_parameter")
+    assert remote.requests == []

@@ -6,6 +6,8 @@ import secrets
 import pytest
 from crashing import Report, crash_run
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
 
 @pytest.fixture
 def seed():

@@ -22,7 +22,7 @@ def size_of(path):
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 async def test_from_a_file_to_a_file(model, settings, sandbox, photo, clip, tmp_path):
-    suffix = "." + model.output_format(model.effective({}))
+    suffix = "." + model.output_format(model.check({}).values)
     job = Job(
         model=model,
         parameters={},
@@ -30,10 +30,10 @@ async def test_from_a_file_to_a_file(model, settings, sandbox, photo, clip, tmp_
         destination=tmp_path / "out" / f"result{suffix}",
     )
     stages = []
-    async with Engine(settings) as engine:
-        plan = await engine.plan(job)
+    async with Engine.open(settings) as engine:
+        plan = await engine.estimate(job)
         outcome = await engine.run(job, lambda progress: stages.append(progress.stage))
-        [row] = engine.ledger.jobs()
+        [row] = engine.ledger.sync.jobs()
 
     assert size_of(outcome.path) == (outcome.width, outcome.height)
     assert plan.expected.plausible((outcome.width, outcome.height))
@@ -44,8 +44,8 @@ async def test_from_a_file_to_a_file(model, settings, sandbox, photo, clip, tmp_
     [submit] = [r for r in sandbox.requests if r.method == "POST" and r.path.endswith(model.endpoint)]
     hosted = json.loads(submit.body)
     link = hosted.get(model.media_field) or hosted["input"]["image_urls"][0]
-    provider = engine._providers[model.provider](settings.roots)
-    expected = provider.submit(model, model.effective({}), link)
+    provider = engine.services.client(model).provider
+    expected = provider.submit(model, model.check({}).values, link)
     assert submit.body == expected.body
     assert (row.state, row.request_id, row.cost) == ("completed", outcome.request_id, plan.cost)
     assert row.parameters == json.loads(json.dumps(plan.values))
@@ -58,8 +58,8 @@ async def test_invented_parameters_are_refused_before_anything_is_sent(settings,
         source=photo,
         destination=tmp_path / "x.mp4",
     )
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         with pytest.raises(Exception, match="must be 2 or 4"):
             await engine.run(job)
-        assert engine.ledger.jobs() == []
+        assert engine.ledger.sync.jobs() == []
     assert sandbox.requests == []

@@ -11,29 +11,19 @@ from itertools import product
 
 import httpx
 import pytest
-import stamina
 from fault_cells import BALANCE, BEFORE, BIG, CELLS, NEVER, STAGES
 from fault_rows import AT_ONCE, INTERRUPTED, Later
+from faults import Do, Stage
 from remote_upscale.api_clients.engine import Engine, Job
-from remote_upscale.api_clients.engine.channel import Channel
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.http import Http
 from remote_upscale.api_clients.providers.apixo import Apixo
+from remote_upscale.api_clients.providers.client import ProviderClient
 from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.sandbox import Stage
-from remote_upscale.api_clients.sandbox.faults import Do
 from remote_upscale.api_clients.settings import TimeLimits
 
 ROWS = {f"{stage}: {name}": (stage, row) for stage, rows in STAGES.items() for name, row in rows.items()}
-ATTEMPTS = 3
 LEFT_BEHIND = (Later.FETCHED, Later.GONE, Later.STUCK)
-
-
-@pytest.fixture(autouse=True)
-def no_waits():
-    """What is tried again is so at once, and this often in all."""
-    with stamina.set_testing(True, attempts=ATTEMPTS):
-        yield
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -49,7 +39,7 @@ def one_tls_context():
 def patient(settings):
     """Settings under which nothing runs out of time, but large replies are refused."""
     size = replace(settings.size, reply_bytes=BIG // 2, result_bytes=BIG // 2)
-    time = TimeLimits(retry=20, idle=20, transfer=20, cancel=20)
+    time = TimeLimits(retry=1.5, idle=20, transfer=20, cancel=20)
     return replace(settings, size=size, time=time, poll_floor=0.005)
 
 
@@ -88,7 +78,7 @@ async def test_cell(stage, row, patient, sandbox, photo, tmp_path):
 
 
 async def check_first_run(settings, sandbox, job, row):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         if row.kind is None:
             await engine.run(job)
             check_delivered(sandbox, job)
@@ -99,7 +89,7 @@ async def check_first_run(settings, sandbox, job, row):
         if row.kind is not None:
             assert not job.destination.parent.exists() or list(job.destination.parent.iterdir()) == []
         check_charges(sandbox, engine, row.charged)
-        entries = engine.ledger.jobs()
+        entries = engine.ledger.sync.jobs()
     assert submits(sandbox, job) == row.submits
     assert [entry.state for entry in entries] == ([row.state] if row.state else [])
     if row.state == "submitted":
@@ -108,9 +98,9 @@ async def check_first_run(settings, sandbox, job, row):
 
 async def check_resume(settings, sandbox, job, row):
     """`resume`, from what the first run left behind."""
-    async with Engine(settings) as engine:
-        await engine.look_up()
-        [entry] = engine.ledger.resumable(sandbox=False)
+    async with Engine.open(settings) as engine:
+        await engine.reconcile()
+        [entry] = engine.ledger.sync.resumable(sandbox=False)
         if row.later is Later.FETCHED:
             await engine.resume(entry)
             check_delivered(sandbox, job)
@@ -124,23 +114,23 @@ async def check_resume(settings, sandbox, job, row):
 async def check_second_run(settings, sandbox, job, row):
     """A plain run, from what the first run left behind."""
     ordered = row.later in (Later.ORDERED, Later.GONE)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         if row.later not in LEFT_BEHIND:
-            await engine.look_up()
-            assert engine.ledger.resumable(sandbox=False) == []
+            await engine.reconcile()
+            assert engine.ledger.sync.resumable(sandbox=False) == []
         if row.later in (Later.UNKNOWN, Later.STUCK):
             await fails(engine.run(job), row.kind)
         else:
             assert (await engine.run(job)).reused is not ordered
             check_delivered(sandbox, job)
-            assert engine.ledger.resumable(sandbox=False) == []
+            assert engine.ledger.sync.resumable(sandbox=False) == []
         check_charges(sandbox, engine, row.charged + ordered)
     assert submits(sandbox, job) == row.submits + ordered
 
 
 async def interrupt(engine, job):
     run = asyncio.create_task(engine.run(job))
-    while [entry.state for entry in engine.ledger.jobs()] != ["submitted"]:  # noqa: ASYNC110 (nothing tells)
+    while [entry.state for entry in engine.ledger.sync.jobs()] != ["submitted"]:  # noqa: ASYNC110 (nothing tells)
         await asyncio.sleep(0.01)
     run.cancel()
     with suppress(asyncio.CancelledError):
@@ -175,7 +165,7 @@ def check_delivered(sandbox, job):
 def check_charges(sandbox, engine, charged):
     """No more is charged than should be, and all that is counts as spending."""
     assert sum(job.charged for job in sandbox.jobs) == charged
-    assert sum(entry.may_cost for entry in engine.ledger.jobs()) >= charged
+    assert sum(entry.may_cost for entry in engine.ledger.sync.jobs()) >= charged
 
 
 @pytest.mark.parametrize("check", BALANCE.values(), ids=BALANCE)
@@ -185,7 +175,8 @@ async def test_balance_cell(check, patient, sandbox):
 
     async def ask():
         async with Http(settings) as http:
-            return apixo.read_balance(await Channel(apixo, settings, http).call(apixo.balance()))
+            client = ProviderClient(apixo, settings, http)
+            return (await client.ask_once(apixo.balance(), apixo.read_balance)).value
 
     settings = limited(patient, check.action.do, check.kind)
     async with asyncio.timeout(20):

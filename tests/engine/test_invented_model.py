@@ -46,7 +46,7 @@ async def test_it_runs_from_a_file_to_a_file(settings, sandbox, photo, tmp_path)
         source=photo,
         destination=tmp_path / "out.png",
     )
-    async with Engine(settings, models=ALL) as engine:
+    async with Engine.open(settings, models=ALL) as engine:
         outcome = await engine.run(job)
     with Image.open(outcome.path) as picture:
         assert picture.size == (320, 200)
@@ -58,13 +58,13 @@ async def test_it_runs_from_a_file_to_a_file(settings, sandbox, photo, tmp_path)
 
 def test_it_is_validated():
     with pytest.raises(InvalidParameter, match="times is 4, but it must be 3 or 5"):
-        INVENTED.effective({"times": 4})
+        INVENTED.check({"times": 4})
 
 
 async def test_the_sandbox_refuses_what_the_declaration_refuses(settings, sandbox, photo, tmp_path):
     lenient = Model(**{**vars(INVENTED), "parameters": (Integer(name="times", help="", default=4),)})
     job = Job(model=lenient, parameters={}, source=photo, destination=tmp_path / "out.png")
-    async with Engine(settings, models=ALL) as engine:
+    async with Engine.open(settings, models=ALL) as engine:
         with pytest.raises(InvalidParameter, match="refused the request"):
             await engine.run(job)
     assert sandbox.jobs == []

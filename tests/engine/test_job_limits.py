@@ -3,9 +3,9 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
-from remote_upscale.api_clients.engine import Allowance, Engine, Job
+from remote_upscale.api_clients.engine import Engine, Job, SpendLimit
 from remote_upscale.api_clients.errors import BudgetExceeded, InvalidInput, TimedOut
 from remote_upscale.api_clients.registry import find_model
 
@@ -26,24 +26,24 @@ def crystal(photo, tmp_path):
     [("pixazo/crystal-image", "0.0699", "would cost"), ("pixazo/seedvr2-3b-image", "9", "no known price")],
 )
 async def test_a_job_that_may_not_cost_so_much_is_not_sent(settings, sandbox, crystal, model, allowed, says):
-    async with Engine(settings) as engine:
-        job = replace(crystal, model=find_model(model), allowance=Allowance(Decimal(allowed)))
+    async with Engine.open(settings) as engine:
+        job = replace(crystal, model=find_model(model), spend_limit=SpendLimit(Decimal(allowed)))
         with pytest.raises(BudgetExceeded, match=says):
             await engine.run(job)
-        assert engine.ledger.jobs() == []
+        assert engine.ledger.sync.jobs() == []
     assert sandbox.requests == []
 
 
 async def test_a_job_may_cost_just_that_and_reusing_it_costs_nothing(settings, sandbox, crystal):
-    async with Engine(settings) as engine:
-        await engine.run(replace(crystal, allowance=Allowance(Decimal("0.07"))))
-        assert (await engine.run(replace(crystal, allowance=Allowance(Decimal(0))))).reused
+    async with Engine.open(settings) as engine:
+        await engine.run(replace(crystal, spend_limit=SpendLimit(Decimal("0.07"))))
+        assert (await engine.run(replace(crystal, spend_limit=SpendLimit(Decimal(0))))).reused
     assert len(sandbox.jobs) == 1
 
 
 async def test_a_job_that_runs_out_of_its_own_time_is_resumed(settings, sandbox, crystal):
     sandbox.faults.add("status", faulty.state("PROCESSING"), times=None)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         with pytest.raises(TimedOut, match=r"after 0\.2 s"):
             await engine.run(replace(crystal, time_limit=0.2))
         sandbox.faults.clear()
@@ -52,29 +52,29 @@ async def test_a_job_that_runs_out_of_its_own_time_is_resumed(settings, sandbox,
     assert len(sandbox.jobs) == 1
 
 
-async def test_jobs_that_share_an_allowance_cost_no_more_together(settings, sandbox, crystal, draw, tmp_path):
-    allowance = Allowance(Decimal("0.15"))
+async def test_jobs_that_share_a_limit_cost_no_more_together(settings, sandbox, crystal, draw, tmp_path):
+    limit = SpendLimit(Decimal("0.15"))
     jobs = []
     for number in range(3):
         source = tmp_path / f"{number}.png"
         draw((40, 32), shift=number).save(source)
         place = tmp_path / f"{number}-out.png"
-        jobs.append(replace(crystal, source=source, destination=place, allowance=allowance))
-    async with Engine(settings) as engine:
+        jobs.append(replace(crystal, source=source, destination=place, spend_limit=limit))
+    async with Engine.open(settings) as engine:
         for job in (jobs[0], jobs[0], jobs[1], jobs[0]):  # what is reused takes nothing
             await engine.run(job)
-        with pytest.raises(BudgetExceeded, match=r"\$0.15 may be spent here, of which \$0.14 are taken"):
+        with pytest.raises(BudgetExceeded, match=r"is \$0\.15, of which \$0\.14 are spent"):
             await engine.run(jobs[2])
-    assert allowance.left == Decimal("0.01")
+    assert limit.left == Decimal("0.01")
     assert len(sandbox.jobs) == 2
 
 
 async def test_a_job_that_is_not_ordered_gives_its_money_back(settings, sandbox, crystal, tmp_path):
-    allowance = Allowance(Decimal("0.07"))
+    limit = SpendLimit(Decimal("0.07"))
     (tmp_path / "folder").mkdir()
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         with pytest.raises(InvalidInput):
-            await engine.run(replace(crystal, destination=tmp_path / "folder", allowance=allowance))
-        assert allowance.left == Decimal("0.07")
-        await engine.run(replace(crystal, allowance=allowance))
-    assert allowance.left == 0
+            await engine.run(replace(crystal, destination=tmp_path / "folder", spend_limit=limit))
+        assert limit.left == Decimal("0.07")
+        await engine.run(replace(crystal, spend_limit=limit))
+    assert limit.left == 0

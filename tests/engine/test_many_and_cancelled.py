@@ -5,8 +5,8 @@ import os
 import threading
 from dataclasses import replace
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job, Outcome, Stage
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.ledger import Ledger
@@ -36,10 +36,11 @@ def jobs(draw, tmp_path):
 async def test_one_failure_stops_nobody(settings, sandbox, jobs):
     jobs[2].source.write_bytes(b"not a picture")
     sandbox.faults.add("run", faulty.fails("FAILED"), times=1)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         results = await asyncio.gather(*map(engine.run, jobs), return_exceptions=True)
     for job, result in zip(jobs, results, strict=True):
-        assert result.job is job if isinstance(result, Outcome) else not job.destination.exists()
+        assert job.destination.exists() is isinstance(result, Outcome)
+        assert not isinstance(result, Outcome) or result.path == job.destination
     kinds = [result.kind for result in results if isinstance(result, RemoteUpscaleError)]
     assert sorted(kinds) == ["invalid_input", "provider_failed"]
     assert results[2].kind == "invalid_input"
@@ -54,14 +55,14 @@ async def test_no_more_at_once_than_the_limit(settings, jobs):
             nonlocal most
             most = max(most, sum(job.state not in ("done", "failed") for job in slow.jobs))
 
-        async with Engine(replace(settings, roots=slow.roots, at_once=3)) as engine:
+        async with Engine.open(replace(settings, roots=slow.roots, at_once=3)) as engine:
             results = await asyncio.gather(*(engine.run(job, watch) for job in jobs))
     assert all(outcome.path.exists() for outcome in results)
     assert 1 <= most <= 3
 
 
 async def test_the_same_content_is_not_paid_for_again(settings, sandbox, photo, tmp_path):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         first = await engine.run(
             Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
         )
@@ -85,7 +86,7 @@ async def until(condition):
 
 
 def states(engine):
-    return [row.state for row in engine.ledger.jobs()]
+    return [row.state for row in engine.ledger.sync.jobs()]
 
 
 async def start_and_cancel(engine, job, stage):
@@ -107,14 +108,14 @@ async def start_and_cancel(engine, job, stage):
 
 async def test_cancelling_cancels_at_fal(settings, photo, tmp_path):
     async with Sandbox(MODELS.values(), delays=Delays(queue=5, run=5)) as slow:
-        async with Engine(replace(settings, roots=slow.roots)) as engine:
+        async with Engine.open(replace(settings, roots=slow.roots)) as engine:
             job = Job(model=FAL, parameters={}, source=photo, destination=tmp_path / "a.jpg")
             task = asyncio.create_task(engine.run(job))
             await until(lambda: states(engine) == ["submitted"])
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            [row] = engine.ledger.jobs()
+            [row] = engine.ledger.sync.jobs()
         assert slow.jobs[0].state == "cancelled"
     assert (row.state, row.request_id) == ("cancelled", slow.jobs[0].request_id)
     assert "Cancelled at fal" in row.note
@@ -122,7 +123,7 @@ async def test_cancelling_cancels_at_fal(settings, photo, tmp_path):
 
 async def test_where_cancelling_is_impossible_the_job_is_kept(settings, photo, tmp_path):
     async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0.3)) as slow:
-        async with Engine(replace(settings, roots=slow.roots)) as engine:
+        async with Engine.open(replace(settings, roots=slow.roots)) as engine:
             told = []
             job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
             task = asyncio.create_task(engine.run(job, told.append))
@@ -133,7 +134,7 @@ async def test_where_cancelling_is_impossible_the_job_is_kept(settings, photo, t
             assert told[-1].stage == Stage.CANCELLED
             assert "cannot cancel" in told[-1].note
             assert slow.jobs[0].request_id in told[-1].note
-            [row] = engine.ledger.resumable(sandbox=False)
+            [row] = engine.ledger.sync.resumable(sandbox=False)
             outcome = await engine.resume(row)
             assert outcome.path.exists()
         assert len(slow.jobs) == 1
@@ -141,29 +142,29 @@ async def test_where_cancelling_is_impossible_the_job_is_kept(settings, photo, t
 
 async def test_cancelling_while_hosting_leaves_nothing(settings, sandbox, photo, tmp_path):
     sandbox.faults.add("upload", faulty.hang())
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         job = Job(model=FAL, parameters={}, source=photo, destination=tmp_path / "a.jpg")
         await start_and_cancel(engine, job, Stage.HOSTING)
-        assert engine.ledger.jobs() == []
+        assert engine.ledger.sync.jobs() == []
     assert sandbox.jobs == []
 
 
 async def test_cancelling_during_the_submit_waits_for_its_reply(settings, sandbox, photo, tmp_path):
     sandbox.faults.add("submit", faulty.slow(0.5))
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
         task = asyncio.create_task(engine.run(job))
         await until(lambda: sandbox.jobs)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        [row] = engine.ledger.resumable(sandbox=False)
+        [row] = engine.ledger.sync.resumable(sandbox=False)
         assert row.request_id == sandbox.jobs[0].request_id
 
 
 async def test_cancelling_a_submit_that_never_answers_is_on_record(settings, sandbox, photo, tmp_path):
     sandbox.faults.add("submit", faulty.hang(accepted=True))
-    async with Engine(replace(settings, time=replace(settings.time, cancel=0.2))) as engine:
+    async with Engine.open(replace(settings, time=replace(settings.time, cancel=0.2))) as engine:
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
         told = []
         task = asyncio.create_task(engine.run(job, told.append))
@@ -171,7 +172,7 @@ async def test_cancelling_a_submit_that_never_answers_is_on_record(settings, san
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        [row] = engine.ledger.jobs()
+        [row] = engine.ledger.sync.jobs()
     assert (row.state, row.error_kind) == ("submission_unknown", "submission_unknown")
     assert told[-1].stage == Stage.CANCELLED
     assert "may be charged" in told[-1].note
@@ -212,23 +213,23 @@ async def cancel_while(held, task):
 
 
 async def test_cancelling_while_it_is_entered_leaves_nothing(settings, sandbox, photo, tmp_path, held):
-    enter = held("enter")
-    async with Engine(settings) as engine:
+    enter = held("insert_pending")
+    async with Engine.open(settings) as engine:
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
         await cancel_while(enter, asyncio.create_task(engine.run(job)))
-        assert engine.ledger.jobs() == []
+        assert engine.ledger.sync.jobs() == []
     assert sandbox.jobs == []
 
 
 async def test_cancelling_while_it_is_taken_up_lets_it_go(settings, sandbox, photo, tmp_path, held):
     sandbox.faults.add("status", faulty.state("PROCESSING"), times=None)
     job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png", time_limit=0.2)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         with pytest.raises(RemoteUpscaleError):
             await engine.run(job)
         claim = held("claim")
         await cancel_while(claim, asyncio.create_task(engine.run(job)))
-        [row] = engine.ledger.resumable(sandbox=False)
+        [row] = engine.ledger.sync.resumable(sandbox=False)
         assert row.owner is None
 
 
@@ -236,9 +237,9 @@ async def test_cancelling_while_it_is_put_on_record_as_kept_keeps_it(
     settings, sandbox, photo, tmp_path, held
 ):
     sandbox.faults.add("submit", faulty.finished_list())
-    kept = held("kept")
+    kept = held("mark_stored")
     job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await cancel_while(kept, asyncio.create_task(engine.run(job)))
         assert states(engine) == ["stored"]
         assert (await engine.run(job)).reused
@@ -248,33 +249,33 @@ async def test_cancelling_while_it_is_put_on_record_as_kept_keeps_it(
 async def test_a_job_that_runs_too_long_is_kept(hasty, photo, tmp_path):
     async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=1)) as slow:
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-        async with Engine(replace(hasty, roots=slow.roots)) as engine:
+        async with Engine.open(replace(hasty, roots=slow.roots)) as engine:
             with pytest.raises(RemoteUpscaleError, match="still running") as caught:
                 await engine.run(job)
             assert caught.value.kind == "timeout"
             assert caught.value.request_id == slow.jobs[0].request_id
             await until(lambda: slow.jobs[0].state == "done")
-            [row] = engine.ledger.resumable(sandbox=False)
+            [row] = engine.ledger.sync.resumable(sandbox=False)
             assert (await engine.resume(row)).path.exists()
 
 
 async def test_a_place_that_cannot_be_written_is_found_before_paying(settings, sandbox, photo, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "file" / "a.png")
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         with pytest.raises(RemoteUpscaleError, match="cannot be written"):
             await engine.run(job)
-        assert engine.ledger.jobs() == []
+        assert engine.ledger.sync.jobs() == []
     assert sandbox.jobs == []
 
 
 async def test_names_need_not_be_utf8(settings, photo, tmp_path):
     source = photo.rename(tmp_path / os.fsdecode(b"caf\xe9.png"))
     destination = tmp_path / os.fsdecode(b"caf\xe9-out.png")
-    async with Engine(settings) as engine:
-        outcome = await engine.run(Job(model=CRYSTAL, parameters={}, source=source, destination=destination))
-        assert outcome.path.exists()
-        assert (await engine.run(outcome.job)).reused
+    async with Engine.open(settings) as engine:
+        job = Job(model=CRYSTAL, parameters={}, source=source, destination=destination)
+        assert (await engine.run(job)).path.exists()
+        assert (await engine.run(job)).reused
 
 
 async def test_twins_in_one_run_are_paid_for_once(settings, sandbox, photo, tmp_path):
@@ -282,7 +283,7 @@ async def test_twins_in_one_run_are_paid_for_once(settings, sandbox, photo, tmp_
         Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / f"{index}.png")
         for index in range(5)
     ]
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         outcomes = await asyncio.gather(*map(engine.run, jobs))
     assert sorted(outcome.reused for outcome in outcomes) == [False, True, True, True, True]
     assert len({outcome.path.read_bytes() for outcome in outcomes}) == 1
@@ -291,10 +292,10 @@ async def test_twins_in_one_run_are_paid_for_once(settings, sandbox, photo, tmp_
 
 async def test_the_result_of_another_root_is_not_taken_for_this_ones(settings, sandbox, photo, tmp_path):
     job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await engine.run(job)
     async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0)) as other:
-        async with Engine(replace(settings, roots=other.roots)) as engine:
+        async with Engine.open(replace(settings, roots=other.roots)) as engine:
             assert not (await engine.run(job)).reused
         assert len(other.jobs) == 1
 
@@ -302,20 +303,20 @@ async def test_the_result_of_another_root_is_not_taken_for_this_ones(settings, s
 async def test_a_job_of_a_root_that_has_moved_is_asked_for_at_the_new_one(hasty, sandbox, photo, tmp_path):
     sandbox.faults.add("status", faulty.error(500), times=None)
     job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-    async with Engine(hasty) as engine:
+    async with Engine.open(hasty) as engine:
         with pytest.raises(RemoteUpscaleError):
             await engine.run(job)
     sandbox.faults.clear()
-    moved = replace(hasty.roots, pixazo=hasty.roots.pixazo.replace("127.0.0.1", "localhost"))
-    async with Engine(replace(hasty, roots=moved)) as engine:
-        [row] = engine.ledger.resumable(sandbox=False)
+    moved = hasty.roots.but(pixazo=hasty.roots.pixazo.replace("127.0.0.1", "localhost"))
+    async with Engine.open(replace(hasty, roots=moved)) as engine:
+        [row] = engine.ledger.sync.resumable(sandbox=False)
         assert (await engine.resume(row)).path.exists()
 
 
 async def test_a_result_above_the_limit_is_not_ordered(settings, sandbox, photo, tmp_path):
     tight = replace(settings, size=replace(settings.size, pixels=5000))
     job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
-    async with Engine(tight) as engine:
+    async with Engine.open(tight) as engine:
         with pytest.raises(RemoteUpscaleError, match="128×80 pixels; the limit is 5,000"):
             await engine.run(job)
     assert sandbox.requests == []
@@ -324,7 +325,7 @@ async def test_a_result_above_the_limit_is_not_ordered(settings, sandbox, photo,
 async def test_alpha_that_got_lost_is_told(settings, draw, tmp_path):
     source = tmp_path / "alpha.png"
     draw((32, 24)).convert("RGBA").save(source)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         lost = await engine.run(Job(model=FAL, parameters={}, source=source, destination=tmp_path / "a.jpg"))
         kept = await engine.run(
             Job(model=CRYSTAL, parameters={}, source=source, destination=tmp_path / "a.png")

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+import faults as faulty
 import pytest
 from PIL import Image
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.prices import PerJob, Unknown
@@ -28,7 +28,7 @@ def stored(settings):
 
 
 async def states(engine):
-    return [row.state.value for row in await asyncio.to_thread(engine.ledger.jobs)]
+    return [row.state.value for row in await asyncio.to_thread(engine.ledger.sync.jobs)]
 
 
 async def fails(engine, job, kind):
@@ -39,7 +39,7 @@ async def fails(engine, job, kind):
 
 
 async def test_a_result_that_was_deleted_comes_from_the_store(settings, sandbox, job):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         first = await engine.run(job)
         content = first.path.read_bytes()
         first.path.unlink()
@@ -52,7 +52,7 @@ async def test_a_result_that_was_deleted_comes_from_the_store(settings, sandbox,
 async def test_the_same_picture_written_otherwise_is_the_same(settings, sandbox, job, tmp_path):
     other = tmp_path / "other.png"
     Image.open(job.source).save(other, compress_level=0)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await engine.run(job)
         again = await engine.run(replace(job, source=other, destination=tmp_path / "b.png"))
     assert again.reused
@@ -62,14 +62,14 @@ async def test_the_same_picture_written_otherwise_is_the_same(settings, sandbox,
 async def test_what_the_caller_says_of_the_content_decides(settings, sandbox, job, draw, tmp_path):
     other = tmp_path / "other.png"
     draw((50, 50)).save(other)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await engine.run(replace(job, content="a" * 64))
         assert (await engine.run(replace(job, source=other, content="a" * 64))).reused
         assert not (await engine.run(replace(job, content="b" * 64))).reused
 
 
 async def test_a_damaged_stored_result_is_taken_from_where_it_was_delivered(settings, sandbox, job, tmp_path):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         content = (await engine.run(job)).path.read_bytes()
         [there] = stored(settings)
         there.write_bytes(b"damaged")
@@ -80,7 +80,7 @@ async def test_a_damaged_stored_result_is_taken_from_where_it_was_delivered(sett
 
 
 async def test_a_damaged_result_is_fetched_again(settings, sandbox, job):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         first = await engine.run(job)
         content = first.path.read_bytes()
         [there] = stored(settings)
@@ -95,7 +95,7 @@ async def test_a_damaged_result_is_fetched_again(settings, sandbox, job):
 
 
 async def test_a_damaged_result_that_the_provider_has_no_more_is_lost_and_told(settings, sandbox, job):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         (await engine.run(job)).path.unlink()
         [there] = stored(settings)
         there.write_bytes(b"damaged")
@@ -114,7 +114,7 @@ async def test_a_result_that_is_not_kept_any_more_is_fetched_again_while_the_pro
     settings, sandbox, job
 ):
     tiny = replace(settings, size=replace(settings.size, store_bytes=10))
-    async with Engine(tiny) as engine:
+    async with Engine.open(tiny) as engine:
         first = await engine.run(job)
         assert stored(settings) == []
         assert "not kept" in first.notes[0]
@@ -129,7 +129,7 @@ async def test_a_result_that_is_not_kept_any_more_is_fetched_again_while_the_pro
 
 async def test_running_again_takes_up_what_was_left_behind(hasty, sandbox, job):
     sandbox.faults.add("status", faulty.error(500), times=None)
-    async with Engine(hasty) as engine:
+    async with Engine.open(hasty) as engine:
         await fails(engine, job, "provider_unavailable")
         sandbox.faults.clear()
         again = await engine.run(job)
@@ -142,7 +142,7 @@ async def test_running_again_takes_up_what_was_left_behind(hasty, sandbox, job):
 async def test_a_job_left_behind_that_failed_at_the_provider_is_ordered_anew(hasty, sandbox, job):
     sandbox.faults.add("status", faulty.error(500), times=None)
     sandbox.faults.add("run", faulty.fails("FAILED"), times=1)
-    async with Engine(hasty) as engine:
+    async with Engine.open(hasty) as engine:
         await fails(engine, job, "provider_unavailable")
         sandbox.faults.clear()
         assert not (await engine.run(job)).reused
@@ -152,9 +152,9 @@ async def test_a_job_left_behind_that_failed_at_the_provider_is_ordered_anew(has
 
 async def test_a_job_left_behind_whose_link_stays_dead_is_over(hasty, sandbox, job):
     sandbox.faults.add("download", faulty.error(410), times=None)
-    async with Engine(hasty) as engine:
+    async with Engine.open(hasty) as engine:
         await fails(engine, job, "result_lost")
-        [row] = await asyncio.to_thread(engine.ledger.resumable, sandbox=False)
+        [row] = await asyncio.to_thread(engine.ledger.sync.resumable, sandbox=False)
         with pytest.raises(RemoteUpscaleError) as caught:
             await engine.resume(row)
         assert caught.value.kind == "result_lost"
@@ -164,7 +164,7 @@ async def test_a_job_left_behind_whose_link_stays_dead_is_over(hasty, sandbox, j
 
 async def test_an_unanswered_submit_is_not_repeated_but_by_an_explicit_wish(settings, sandbox, job):
     sandbox.faults.add("submit", faulty.lost_reply(), times=1)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await fails(engine, job, "submission_unknown")
         for _ in range(2):
             told = await fails(engine, job, "submission_unknown")
@@ -172,7 +172,7 @@ async def test_an_unanswered_submit_is_not_repeated_but_by_an_explicit_wish(sett
         assert len(sandbox.jobs) == 1
         outcome = await engine.run(replace(job, reuse=False))
         assert outcome.path.exists()
-        new, old = await asyncio.to_thread(engine.ledger.jobs)
+        new, old = await asyncio.to_thread(engine.ledger.sync.jobs)
         assert (old.state, new.state) == ("submission_unknown", "completed")
         assert f"{new.id}: both may be charged" in old.note
         assert old.id in new.note
@@ -183,10 +183,10 @@ async def test_an_unanswered_submit_is_not_repeated_but_by_an_explicit_wish(sett
 async def test_only_what_was_never_answered_can_be_ordered_anew(settings, sandbox, job):
     sandbox.faults.add("submit", faulty.lost_reply(), times=1)
     wished = replace(job, order_unanswered=True)
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
         await fails(engine, job, "submission_unknown")
         assert not (await engine.run(wished)).reused
-        new, old = await asyncio.to_thread(engine.ledger.jobs)
+        new, old = await asyncio.to_thread(engine.ledger.sync.jobs)
         assert f"{new.id}: both may be charged" in old.note
         assert old.id in new.note
         assert (await engine.run(wished)).reused
@@ -195,7 +195,7 @@ async def test_only_what_was_never_answered_can_be_ordered_anew(settings, sandbo
 
 async def test_a_result_that_could_not_be_delivered_is_kept_and_delivered_later(settings, sandbox, job):
     folder = job.destination.parent
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
 
         def obstruct(progress):
             if progress.stage == "fetching" and progress.fraction == 1.0:
@@ -207,7 +207,7 @@ async def test_a_result_that_could_not_be_delivered_is_kept_and_delivered_later(
         assert await states(engine) == ["stored"]
         job.destination.rmdir()
         sandbox.faults.add("status", faulty.error(500), times=None)  # nobody has to be asked
-        [row] = await asyncio.to_thread(engine.ledger.resumable, sandbox=False)
+        [row] = await asyncio.to_thread(engine.ledger.sync.resumable, sandbox=False)
         outcome = await engine.resume(row)
         assert outcome.path.exists()
         assert await states(engine) == ["completed"]
@@ -216,7 +216,7 @@ async def test_a_result_that_could_not_be_delivered_is_kept_and_delivered_later(
 
 
 async def test_eviction_never_takes_what_was_not_delivered(settings, sandbox, job, draw, tmp_path):
-    async with Engine(settings) as engine:
+    async with Engine.open(settings) as engine:
 
         def obstruct(progress):
             if progress.stage == "fetching" and progress.fraction == 1.0:
@@ -226,19 +226,18 @@ async def test_eviction_never_takes_what_was_not_delivered(settings, sandbox, jo
             await engine.run(job, obstruct)
         [waiting] = stored(settings)
     tight = replace(settings, size=replace(settings.size, store_bytes=waiting.stat().st_size + 100))
-    async with Engine(tight) as engine:
+    async with Engine.open(tight) as engine:
         for index in range(3):
             source = tmp_path / f"in{index}.png"
             draw((60 + index, 40)).save(source)
             await engine.run(replace(job, source=source, destination=tmp_path / f"{index}.png"))
-        assert waiting in stored(settings)
-        assert len(stored(settings)) == 1
+        assert stored(settings) == [waiting]
 
 
 async def test_two_processes_share_one_job(settings, job, tmp_path):
     async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0.4)) as slow:
         at = replace(settings, roots=slow.roots)
-        async with Engine(at) as one, Engine(at) as two:
+        async with Engine.open(at) as one, Engine.open(at) as two:
             told = []
             outcomes = await asyncio.gather(
                 one.run(job), two.run(replace(job, destination=tmp_path / "b.png"), told.append)
@@ -251,7 +250,7 @@ async def test_two_processes_share_one_job(settings, job, tmp_path):
 async def test_who_waits_for_anothers_job_takes_it_over_when_that_one_gives_up(settings, job, tmp_path):
     async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=1)) as slow:
         at = replace(settings, roots=slow.roots)
-        async with Engine(at) as one, Engine(at) as two:
+        async with Engine.open(at) as one, Engine.open(at) as two:
             first = asyncio.create_task(one.run(job))
             async with asyncio.timeout(10):
                 while await states(one) != ["submitted"]:  # noqa: ASYNC110 (nothing tells)
@@ -279,7 +278,7 @@ async def test_the_limit_of_jobs_holds_over_processes(settings, job, draw, tmp_p
             source = tmp_path / f"in{index}.png"
             draw((60 + index, 40)).save(source)
             jobs.append(replace(job, source=source, destination=tmp_path / f"{index}.png"))
-        async with Engine(at) as one, Engine(at) as two:
+        async with Engine.open(at) as one, Engine.open(at) as two:
             runs = [(one if index % 2 else two).run(job, watch) for index, job in enumerate(jobs)]
             await asyncio.gather(*runs)
         assert len(slow.jobs) == 6
@@ -295,7 +294,7 @@ async def test_the_budget_is_held_by_all_processes_together(settings, sandbox, j
         source = tmp_path / f"in{index}.png"
         draw((60 + index, 40)).save(source)
         jobs.append(replace(job, source=source, destination=tmp_path / f"{index}.png"))
-    async with Engine(capped) as one, Engine(capped) as two:
+    async with Engine.open(capped) as one, Engine.open(capped) as two:
         runs = [(one if index % 2 else two).run(job) for index, job in enumerate(jobs)]
         results = await asyncio.gather(*runs, return_exceptions=True)
         kinds = [result.kind for result in results if isinstance(result, RemoteUpscaleError)]
@@ -304,32 +303,32 @@ async def test_the_budget_is_held_by_all_processes_together(settings, sandbox, j
             job for job, result in zip(jobs, results, strict=True) if not isinstance(result, Exception)
         )
         assert (await one.run(done)).reused  # what is there costs nothing
-    async with Engine(capped) as later:
+    async with Engine.open(capped) as later:
         await fails(later, next(j for j in jobs if not j.destination.exists()), "budget")
     assert len(sandbox.jobs) == 2
 
 
 async def test_an_unknown_price_is_refused_under_a_budget_unless_allowed_by_name(settings, sandbox, job):
     capped = replace(settings, budget=Decimal(1), prices={CRYSTAL.id: Unknown(source="nobody")})
-    async with Engine(capped) as engine:
+    async with Engine.open(capped) as engine:
         await fails(engine, job, "budget")
     assert sandbox.requests == []
-    async with Engine(replace(capped, unpriced=frozenset({CRYSTAL.id}))) as engine:
+    async with Engine.open(replace(capped, unpriced=frozenset({CRYSTAL.id}))) as engine:
         assert (await engine.run(job)).cost is None
 
 
 async def test_a_price_for_a_model_that_does_not_exist_is_told(settings):
     wrong = replace(settings, prices={"pixazo/crystal": PerJob(Decimal(1), source="test")})
     with pytest.raises(RemoteUpscaleError, match="no model pixazo/crystal"):
-        async with Engine(wrong):
+        async with Engine.open(wrong):
             pass
 
 
 async def test_a_ledger_that_fails_after_the_submit_does_not_cost_the_result(
     settings, sandbox, job, caplog, monkeypatch
 ):
-    async with Engine(settings) as engine:
-        database = engine.ledger.database.engine
+    async with Engine.open(settings) as engine:
+        database = engine.ledger.sync.database.engine
 
         def break_it(_progress=None):
             if sandbox.jobs:

@@ -23,7 +23,7 @@ def follow(settings, sandbox, tmp_path):
             reuse=False,
         )
         reports = []
-        async with Engine(settings) as engine:
+        async with Engine.open(settings) as engine:
             await engine.run(replace(job, **changes), reports.append)
         return [r.remaining for r in reports if r.stage in (Stage.QUEUED, Stage.RUNNING)]
 
@@ -48,7 +48,7 @@ async def test_another_size_is_another_kind(follow, photo, draw, tmp_path):
 async def test_a_clip_counts_by_its_frames(settings, clip):
     model = find_model("pixazo/topaz-video")
     job = Job(model=model, parameters={}, source=clip, destination=clip.with_name("out.mp4"))
-    async with Engine(settings) as engine:
-        plan = await engine.plan(job)
+    async with Engine.open(settings) as engine:
+        plan = await engine.estimate(job)
     assert plan.input.frame_rate == Fraction(30000, 1001)
     assert plan.pixels == 12 * 192 * 128

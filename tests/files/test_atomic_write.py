@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from remote_upscale.api_clients.errors import InvalidInput
+from remote_upscale.api_clients.errors import InvalidInput, Meaning, StorageFailed
 from remote_upscale.api_clients.files.atomic_write import (
     cannot_write,
+    check_place,
     create_partial,
     discard,
     move_into_place,
@@ -147,25 +148,28 @@ def test_what_stands_in_the_way_is_said_beforehand(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
 def test_a_folder_that_cannot_be_written_to_is_named() -> None:
-    with pytest.raises(InvalidInput, match="cannot be written") as caught:
+    with pytest.raises(StorageFailed, match="cannot be written") as caught:
         create_partial(Path("/proc/self/out.png"))
     assert "/proc/self" in caught.value.hint
 
 
-def test_a_failed_move_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_move_leaves_the_result_to_the_caller(tmp_path: Path) -> None:
     destination = tmp_path / "out.png"
     partial = create_partial(destination)
     partial.write_bytes(b"result")
     destination.mkdir()
-    with pytest.raises(InvalidInput, match="is a folder"):
+    with pytest.raises(InvalidInput, match="is a folder") as caught:
         move_into_place(partial, destination)
+    assert caught.value.meaning is Meaning.RESUMABLE  # it is paid for, whatever the name was
+    assert partial.read_bytes() == b"result"
+    discard(partial)
     assert names(tmp_path) == {"out.png"}
 
 
 def test_a_partial_file_that_vanished_is_said(tmp_path: Path) -> None:
     partial = create_partial(tmp_path / "out.png")
     discard(partial)
-    with pytest.raises(InvalidInput, match="cannot be written"):
+    with pytest.raises(StorageFailed, match="cannot be written"):
         move_into_place(partial, tmp_path / "out.png")
     assert names(tmp_path) == set()
 
@@ -176,6 +180,7 @@ def test_a_full_disk_is_said_in_words(tmp_path: Path) -> None:
         file.write(b"result")
     assert caught.value.errno == errno.ENOSPC
     error = cannot_write(tmp_path / "out.png", caught.value)
+    assert isinstance(error, StorageFailed)
     assert "disk is full" in error.message
     assert str(tmp_path) in error.hint
 
@@ -189,5 +194,8 @@ def test_what_is_no_plain_file_is_never_replaced(tmp_path: Path) -> None:
     beside = create_partial(tmp_path / "other.png")
     with pytest.raises(InvalidInput, match="a device or a pipe"):
         move_into_place(beside, pipe)
+    discard(beside)
+    with pytest.raises(InvalidInput, match="a device or a pipe"):
+        check_place(pipe)
     assert [path.name for path in tmp_path.iterdir()] == ["pipe.png"]
     assert pipe.is_fifo()

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, ImageSequence
 from remote_upscale.api_clients.errors import InvalidInput
+from remote_upscale.api_clients.files.formats.structure import Source
 from remote_upscale.api_clients.files.probe import probe
 from remote_upscale.api_clients.files.strip import without_metadata
-from remote_upscale.api_clients.files.strip.structure import Source
 
 PICTURES = [
     *("rgb.png", "rgba.png", "grey.png", "grey16.png", "palette.png", "bilevel.png", "turned.png"),

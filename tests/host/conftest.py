@@ -9,21 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comfyui_server import ComfyUI, NotInstalled, serve
+from comfyui_server import ComfyUI, DidNotStart, NotInstalled, serve, starts_without_us
+from faulty_sandbox import FaultySandbox
 from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.sandbox import Delays, Sandbox
+from remote_upscale.api_clients.sandbox import Delays
 
 AT_ONCE = Delays(queue=0, run=0)
 KEYS = {name: f"distinctive-{name}-key-77ab" for name in ("pixazo", "apixo", "fal")}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for ComfyUI's start, and some for a browser's."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
-def provider() -> Generator[Sandbox]:
+def provider() -> Generator[FaultySandbox]:
     """A sandbox whose jobs are done at once, on a loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    running = Sandbox(MODELS.values(), delays=AT_ONCE, keys=KEYS)
+    running = FaultySandbox(MODELS.values(), delays=AT_ONCE, keys=KEYS)
     asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(10)
     yield running
     asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(10)
@@ -33,7 +42,7 @@ def provider() -> Generator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def environment(provider: Sandbox) -> dict[str, str]:
+def environment(provider: FaultySandbox) -> dict[str, str]:
     """That of a user with all keys, at the sandbox."""
     roots = provider.roots
     return {
@@ -58,10 +67,14 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str
             yield running
     except NotInstalled as missing:
         pytest.skip(str(missing))
+    except DidNotStart:
+        if starts_without_us():
+            raise
+        pytest.skip("The ComfyUI of this machine does not start, with this pack or without it.")
 
 
 @pytest.fixture(autouse=True)
-def no_faults(provider: Sandbox) -> Generator[None]:
+def no_faults(provider: FaultySandbox) -> Generator[None]:
     """What a test lets go wrong ends with it."""
     yield
     provider.faults.clear()
@@ -69,7 +82,7 @@ def no_faults(provider: Sandbox) -> Generator[None]:
 
 
 @pytest.fixture
-def charged(provider: Sandbox) -> Callable[[], int]:
+def charged(provider: FaultySandbox) -> Callable[[], int]:
     """How many jobs the provider was given since the test began."""
     before = len(provider.jobs)
     return lambda: len(provider.jobs) - before

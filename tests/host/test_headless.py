@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import av
+import faults as faulty
 import pytest
 from comfyui_graphs import CRYSTAL, draw
 from comfyui_server import nodes
 from PIL import Image
-from remote_upscale.api_clients import sandbox as faulty
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

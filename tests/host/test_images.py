@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+import faults as faulty
 import pytest
 from comfyui_graphs import CRYSTAL, SEEDVR2, draw
 from comfyui_server import nodes, text_of
 from PIL import Image
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.models import Media
 from remote_upscale.api_clients.registry import MODELS
 
@@ -26,7 +26,7 @@ def test_every_image_model_runs_with_the_widgets_of_a_new_node(comfyui, charged,
     )
     ended = comfyui.run(prompt)
     assert ended.status == "success", ended.error
-    expected = model.sizing.expect(model.effective({}), (48, 32))
+    expected = model.sizing.expect(model.check({}).values, (48, 32))
     with Image.open(comfyui.output(ended, "save")) as image:
         assert (image.size, image.mode) == ((expected.width, expected.height), "RGB")
     report = text_of(ended, "report")

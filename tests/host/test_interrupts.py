@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+import faults as faulty
 import pytest
 from comfyui_graphs import CRYSTAL, SEEDVR2, draw
 from comfyui_listener import listening
 from comfyui_server import nodes, serve, text_of
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.sandbox import Delays
 
 PIXAZO, FAL = "RemoteUpscalePixazoCrystalImage", "RemoteUpscaleFalSeedVR2Image"

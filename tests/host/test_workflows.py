@@ -97,7 +97,7 @@ def test_each_image_model_alone(comfyui, run, name):
     model = _model(name)
     inputs = PROMPTS[name][only(name, model.node_id)]["inputs"]
     chosen = {key: value for key, value in inputs.items() if key in ("resolution", "output_format")}
-    expected = model.sizing.expect(model.effective(chosen), SIZE)
+    expected = model.sizing.expect(model.check(chosen).values, SIZE)
     assert sizes(comfyui, ended, only(name, "SaveImage")) == [expected.size]
     report = json.loads(ended.outputs[only(name, "PreviewAny")]["text"][0])
     assert (report["model"], len(report["jobs"])) == (model.id, 1)

@@ -22,6 +22,12 @@ def configured(**changes: object) -> Settings:
         configured(keys=FAL),
         configured(keys=FAL, hosting="fal"),
         configured(keys=FAL, hosting="fal", bucket_url="nonsense"),
+        configured(keys=FAL, roots=Roots(fal_queue="https://queue.fal.run:443/some/path")),
+        configured(keys=FAL, bucket_url="s3://bucket", roots=Roots(fal_queue="https://gateway.example/fal")),
+        configured(
+            keys=FAL,
+            roots=Roots(fal_queue="https://gateway.example/fal", fal_rest="https://gateway.example/rest"),
+        ),
     ],
 )
 def test_a_place_for_files_is_found(settings):
@@ -34,6 +40,13 @@ def test_a_place_for_files_is_found(settings):
         (configured(), ("REMOTE_UPSCALE_BUCKET_URL", "FAL_KEY")),
         (configured(hosting="fal"), ("FAL_KEY",)),
         (configured(hosting="fal", bucket_url="s3://b"), ("FAL_KEY",)),
+        *(
+            (
+                configured(keys=FAL, hosting=way, roots=Roots(fal_queue="https://gateway.example/fal")),
+                ("REMOTE_UPSCALE_FAL_REST_URL", "REMOTE_UPSCALE_BUCKET_URL", "REMOTE_UPSCALE_FAL_QUEUE_URL"),
+            )
+            for way in ("auto", "fal")
+        ),
         (configured(hosting="object-store", keys=FAL), ("REMOTE_UPSCALE_BUCKET_URL",)),
         (
             configured(hosting="url", keys=FAL, bucket_url="s3://b"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import stamina
+from faults import Stage, error, literal, lost_reply, reset, truncated
 from remote_upscale.api_clients.errors import (
     AuthenticationFailed,
     HostingFailed,
@@ -14,8 +15,7 @@ from remote_upscale.api_clients.errors import (
 )
 from remote_upscale.api_clients.files.spliced_file import Range, SplicedFile
 from remote_upscale.api_clients.hosting import Hosting
-from remote_upscale.api_clients.http import Http
-from remote_upscale.api_clients.sandbox import Stage, error, literal, lost_reply, reset, truncated
+from remote_upscale.api_clients.http import Http, RetryBudget
 from remote_upscale.api_clients.settings import Secret
 
 KEY = "distinctive-fal-key-8d21"
@@ -159,6 +159,78 @@ async def test_what_does_not_pass_is_a_hosting_error(hosting, sandbox, make):
         await hosting.host(file.source, **file.args())
     assert caught.value.meaning.not_accepted
     assert caught.value.meaning.retryable
+
+
+async def test_those_who_wait_for_a_token_share_its_attempts_and_its_failure(hosting, sandbox, make):
+    sandbox.faults.add(Stage.TOKEN, error(503), times=None)
+    files = [make() for _ in range(5)]
+    failures = await asyncio.gather(
+        *(hosting.host(file.source, **file.args()) for file in files), return_exceptions=True
+    )
+    assert {type(failure) for failure in failures} == {HostingFailed}
+    assert [path for path in paths(sandbox) if "/auth/token" not in path] == []
+    assert len(paths(sandbox)) == 4, "the attempts of one loop, whoever waits for it"
+
+
+async def test_a_token_is_asked_for_again_after_a_failure(hosting, sandbox, make):
+    sandbox.faults.add(Stage.TOKEN, error(503), times=4)
+    file = make()
+    with pytest.raises(HostingFailed):
+        await hosting.host(file.source, **file.args())
+    assert (await fetch((await hosting.host(file.source, **file.args())).url)).content == file.data
+
+
+async def test_an_upload_token_is_hidden_once_it_is_known(hosting, sandbox, make):
+    file = make()
+    await hosting.host(file.source, **file.args())
+    token = sandbox.requests[1].headers["authorization"].removeprefix("Bearer ")
+    assert str(HostingFailed(f"{token} is not known")) == "*** is not known"
+
+
+async def test_a_callback_that_raises_harms_no_upload(hosting, sandbox, make, caplog):
+    def fail(done: int, total: int | None) -> None:
+        raise ConnectionError("of the callback")
+
+    file = make(3_000_000)
+    hosted = await hosting.host(file.source, **file.args(), progress=fail)
+    assert (await fetch(hosted.url)).content == file.data
+    assert sum(path.endswith("/files/upload") for path in paths(sandbox)) == 1
+    assert "A progress callback failed" in caplog.text
+
+
+@pytest.mark.parametrize("size", [60_000_000, (100 << 20) + 5])
+async def test_every_upload_renews_the_budget_of_its_attempts(settings, sandbox, tmp_path, monkeypatch, size):
+    renewed = []
+    monkeypatch.setattr(
+        RetryBudget, "renew", lambda budget, real=RetryBudget.renew: renewed.append(real(budget))
+    )
+    source = large(tmp_path / "large", size)
+    async with Http(settings) as http:
+        sandbox.faults.add(Stage.UPLOAD, reset(), skip=1)
+        before = len(renewed)
+        await Hosting(settings, http).host(
+            source, name_suffix=".mp4", media_type="video/mp4", digest="ab" * 32, valid_for=600.0
+        )
+    assert len(renewed) - before >= size >> 20, "once for each piece that went out"
+
+
+async def test_an_upload_that_takes_too_long_is_given_up(settings, sandbox, make):
+    hasty = replace(settings, time=replace(settings.time, transfer=0.2))
+    sandbox.faults.add(Stage.UPLOAD, hang())
+    file = make()
+    async with Http(hasty) as http:
+        with pytest.raises(HostingFailed, match=r"not uploaded after 0.2 s") as caught:
+            await Hosting(hasty, http).host(file.source, **file.args())
+    assert caught.value.meaning.not_accepted
+    assert caught.value.meaning.retryable
+
+
+async def test_how_long_to_wait_reaches_the_caller(hosting, sandbox, make):
+    sandbox.faults.add(Stage.TOKEN, error(429, retry_after=1000))
+    file = make()
+    with pytest.raises(HostingFailed) as caught:
+        await hosting.host(file.source, **file.args())
+    assert caught.value.retry_after == 1000
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 413, 422])

@@ -1,9 +1,13 @@
 import hashlib
 import logging
 import time
+from datetime import timedelta
 
 import httpx
 import pytest
+from aiohttp import web
+from obstore.exceptions import GenericError
+from remote_upscale.api_clients import object_stores
 from remote_upscale.api_clients.errors import HostingFailed, InvalidInput
 from remote_upscale.api_clients.hosting import Hosting
 from remote_upscale.api_clients.http import Http
@@ -97,8 +101,6 @@ async def test_a_store_that_cannot_be_reached_is_a_passing_error(s3_url, make, t
 
 
 async def test_a_refused_key_is_said_and_not_shown(s3_url, make, tmp_path, monkeypatch):
-    from aiohttp import web
-
     async def refuse(request: web.Request) -> web.Response:
         code = "AccessDenied"
         body = f"<Error><Code>{code}</Code><AWSAccessKeyId>AKIDISTINCTIVE</AWSAccessKeyId></Error>"
@@ -133,3 +135,79 @@ async def test_the_digest_is_of_the_bytes_that_are_hosted(host, make):
     file = make(9_000_000)
     hosted = await host(file.source, **file.args())
     assert hashlib.sha256((await fetch(hosted.url)).content).hexdigest() == file.digest
+
+
+class Breaking:
+    """In front of a store: some requests find the connection broken."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.breaks: dict[str, int] = {}
+        self.seen: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        number = request.query.get("partNumber", "")
+        name = f"{request.method} {number}".strip()
+        self.seen.append(name)
+        body = await request.read()
+        if self.breaks.get(name):
+            self.breaks[name] -= 1
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            got = await client.request(
+                request.method,
+                f"{self.endpoint}{request.raw_path}",
+                headers=dict(request.headers),
+                content=body,
+            )
+        left = {"transfer-encoding", "content-length", "connection", "date", "server"}
+        kept = {key: value for key, value in got.headers.items() if key not in left}
+        if request.method == "HEAD" and "content-length" in got.headers:
+            kept["Content-Length"] = got.headers["content-length"]
+        return web.Response(status=got.status_code, body=got.content, headers=kept)
+
+
+@pytest.fixture
+async def breaking(s3_url, s3_endpoint, monkeypatch):
+    server = Breaking(s3_endpoint)
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    monkeypatch.setattr(object_stores, "_FIRST_WAIT", timedelta(milliseconds=1))
+    monkeypatch.setattr(object_stores, "_LONGEST_WAIT", timedelta(milliseconds=5))
+    yield server
+    await runner.cleanup()
+
+
+async def test_a_part_that_breaks_often_is_sent_again_and_the_others_stay(breaking, s3_url, make, tmp_path):
+    breaking.breaks = {"PUT 2": 12}
+    settings = Settings(home=tmp_path, bucket_url=s3_url, time=TimeLimits(retry=60, idle=20))
+    file = make(30_000_000)
+    async with Http(settings) as http:
+        hosted = await Hosting(settings, http).host(file.source, **file.args())
+    parts = [name for name in breaking.seen if name.startswith("PUT ")]
+    assert parts.count("PUT 2") == 13
+    assert [parts.count(f"PUT {number}") for number in (1, 3, 4)] == [1, 1, 1]
+    assert hashlib.sha256((await fetch(hosted.url)).content).hexdigest() == file.digest
+
+
+async def test_a_single_upload_that_breaks_often_is_sent_again(breaking, s3_url, make, tmp_path):
+    breaking.breaks = {"PUT": 12, "HEAD": 3}
+    settings = Settings(home=tmp_path, bucket_url=s3_url, time=TimeLimits(retry=60, idle=20))
+    file = make()
+    async with Http(settings) as http:
+        hosted = await Hosting(settings, http).host(file.source, **file.args())
+    assert breaking.seen.count("PUT") == 13
+    assert (await fetch(hosted.url)).content == file.data
+
+
+@pytest.mark.parametrize(
+    ("code", "passes"), [("SlowDown", True), ("InternalError", True), ("InvalidRequest", False)]
+)
+def test_what_passes_at_a_store_is_told_apart(code, passes):
+    assert object_stores.may_pass(GenericError(f"Server error: <Error><Code>{code}</Code></Error>")) is passes

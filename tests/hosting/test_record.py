@@ -1,6 +1,10 @@
+import json
 import os
 import stat
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -65,8 +69,6 @@ def test_a_damaged_file_is_ignored_and_replaced(tmp_path, damage):
     "entry", [1, None, [], {}, {"url": 1, "expires": 9e99}, {"url": "x", "expires": "soon"}]
 )
 def test_a_damaged_entry_is_ignored(record, tmp_path, entry):
-    import json
-
     record.add("root", "a", LINK)
     path = tmp_path / "home" / "hosted.json"
     (key,) = json.loads(path.read_text())
@@ -74,3 +76,59 @@ def test_a_damaged_entry_is_ignored(record, tmp_path, entry):
     assert record.find("root", "a", "fal", NOW) is None
     record.add("root", "b", LINK)
     assert record.find("root", "b", "fal", NOW) == LINK
+
+
+ADD = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from remote_upscale.api_clients.hosting.hosted import Hosted
+from remote_upscale.api_clients.hosting.record import Record
+
+def add(number):
+    link = Hosted("https://x/y", time.time() + 999, "fal")
+    Record(Path(sys.argv[1])).add("root", f"{sys.argv[2]}-{number}", link)
+
+print("ready", flush=True)
+sys.stdin.readline()
+with ThreadPoolExecutor(6) as pool:
+    list(pool.map(add, range(6)))
+"""
+
+
+def test_links_that_are_added_at_once_are_all_kept(tmp_path):
+    path = tmp_path / "hosted.json"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ADD, str(path), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.communicate("go\n")
+        assert process.returncode == 0
+    assert len(json.loads(path.read_text())) == 24
+    assert [entry.name for entry in tmp_path.iterdir()] == ["hosted.json"]
+
+
+def test_links_that_are_added_and_removed_at_once_are_right_in_the_end(tmp_path):
+    path = tmp_path / "hosted.json"
+    for number in range(12):
+        Record(path).add("root", f"old-{number}", LINK)
+
+    def change(number: int) -> None:
+        Record(path).remove("root", f"old-{number}")
+        Record(path).add("root", f"new-{number}", LINK)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(change, range(12)))
+    record = Record(path)
+    for number in range(12):
+        assert record.find("root", f"old-{number}", "fal", NOW) is None
+        assert record.find("root", f"new-{number}", "fal", NOW) == LINK

@@ -86,3 +86,17 @@ async def test_other_keys_run_for_themselves():
     flights, work = SingleFlight[int](), Work()
     work.go.set()
     assert sorted(await asyncio.gather(flights.run("a", work), flights.run("b", work))) == [1, 2]
+
+
+async def test_a_listener_that_raises_harms_neither_the_work_nor_the_others(caplog):
+    flights, work, told = SingleFlight[int](), Work(), []
+
+    def fail(done: int, total: int | None) -> None:
+        raise KeyError("of the listener")
+
+    tasks = [asyncio.create_task(flights.run("a", work, tell)) for tell in (fail, lambda *a: told.append(a))]
+    await settle()
+    work.go.set()
+    assert await asyncio.gather(*tasks) == [1, 1]
+    assert told == [(1, 1)]
+    assert "of the listener" in caplog.text

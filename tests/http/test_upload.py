@@ -11,7 +11,8 @@ from remote_upscale.api_clients.errors import (
     TimedOut,
 )
 from remote_upscale.api_clients.files.spliced_file import Range, SplicedFile
-from remote_upscale.api_clients.http import Http
+from remote_upscale.api_clients.http import Http, RetryBudget
+from remote_upscale.api_clients.settings import TimeLimits
 
 DATA = os.urandom(2_500_000)
 
@@ -241,3 +242,39 @@ async def test_a_slow_reply_after_the_last_byte_is_waited_for(net, source):
     http = await net.http(root, idle=0.5)
     reply = await http.upload("PUT", f"{root}/up", headers={}, source=source)
     assert reply.body == b"x" * 8
+
+
+async def test_a_progress_callback_that_raises_is_no_broken_connection(net, source, caplog):
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
+    def fail(done: int, total: int | None) -> None:
+        raise ConnectionError("of the callback")
+
+    root = await net.serve(handler)
+    http = await net.http(root)
+    reply = await http.upload("PUT", f"{root}/up", headers={}, source=source, progress=fail)
+    assert reply.body == str(len(WHOLE)).encode()
+    assert [record.message for record in caplog.records] == [
+        "A progress callback failed; the transfer goes on"
+    ]
+
+
+async def test_bytes_that_go_out_renew_the_budget(net, source):
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    positions = []
+
+    class Watched(RetryBudget):
+        def transfer(self):
+            return positions.append
+
+    root = await net.serve(handler)
+    http = await net.http(root)
+    budget = Watched(TimeLimits())
+    await http.upload("PUT", f"{root}/up", headers={}, source=source, offset=7, budget=budget)
+    assert positions[-1] == len(WHOLE) - 7
+    assert positions == sorted(positions)
+    assert len(positions) > 1

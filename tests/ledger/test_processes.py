@@ -7,26 +7,40 @@ import time
 
 from ledger_steps import RESULT, bring_to, prepare, submitted
 from remote_upscale.api_clients.errors import TimedOut
-from remote_upscale.api_clients.ledger import JobState, Ledger
+from remote_upscale.api_clients.ledger import Claim, JobState, Ledger
 
 CRASH = """
 import os, sys
 from pathlib import Path
+from remote_upscale.api_clients.errors import SubmissionUnknown
 from remote_upscale.api_clients.ledger import Intent, Ledger
 from remote_upscale.api_clients.providers.base import Handle
 ledger = Ledger(sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1]))
 def prepare(source):
-    return ledger.enter(Intent(model="m", digest="a", identity="b", parameters={}, source=source,
-                               destination="/out", sandbox=False, cost=None, account="c"))
+    job = ledger.new_id()
+    ledger.insert_pending(Intent(model="m", digest="a", identity="b", parameters={}, source=source,
+                                 destination="/out", sandbox=False, cost=None, account="c"), job=job)
+    return job
 prepare("prepared")
-ledger.submitting(prepare("submitting"), link="d", most=100)
+ledger.mark_submitting(prepare("submitting"), link="d")
 job = prepare("submitted")
-ledger.submitting(job, link="d", most=100)
-ledger.submitted(job, Handle("fal", "m", "r-9", "https://queue.fal.run/r-9/status"))
+ledger.mark_submitting(job, link="d")
+ledger.mark_submitted(job, Handle("fal", "m", "r-9", "https://queue.fal.run/r-9/status"))
+job = prepare("submission_unknown")
+ledger.mark_submitting(job, link="d")
+ledger.mark_unknown(job, SubmissionUnknown("No answer."))
 print("ready", flush=True)
 sys.stdin.readline()
 os._exit(9)
 """
+
+
+def wait_until(holds):
+    """A server takes a moment to notice that a session has ended."""
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until, "it never holds"
+        time.sleep(0.01)
 
 
 def start_other(place):
@@ -40,15 +54,18 @@ def start_other(place):
 def test_jobs_of_a_living_process_are_left_to_it_and_those_of_a_dead_one_are_told_apart(place, ledger):
     with start_other(place) as other:
         assert {row.source: row.state.value for row in ledger.jobs()} == {
-            name: name for name in ("prepared", "submitting", "submitted")
+            name: name for name in ("prepared", "submitting", "submitted", "submission_unknown")
         }
         assert ledger.resumable(sandbox=False) == []
         theirs = ledger.jobs(states=[JobState.SUBMITTED])[0]
-        assert not ledger.claim(theirs.id)
+        assert ledger.claim(theirs.id) is Claim.BUSY
         other.communicate("die\n")
     assert other.returncode == 9
 
+    wait_until(lambda: all(row.owner is None for row in ledger.jobs()))
     rows = {row.source: row for row in ledger.jobs()}
+    assert rows["submission_unknown"].state is JobState.UNKNOWN
+    assert rows["submission_unknown"].error_message == "No answer."
     assert rows["prepared"].state is JobState.CANCELLED
     assert "before anything was sent" in rows["prepared"].note
     assert rows["submitting"].state is JobState.UNKNOWN
@@ -56,25 +73,23 @@ def test_jobs_of_a_living_process_are_left_to_it_and_those_of_a_dead_one_are_tol
     assert "may be charged" in rows["submitting"].error_message
     (left,) = ledger.resumable(sandbox=False)
     assert (left.state, left.request_id) == (JobState.SUBMITTED, "r-9")
-    assert ledger.claim(left.id)
+    assert ledger.claim(left.id) is Claim.TAKEN
 
 
 def test_only_one_of_two_processes_gets_a_job_to_resume(place, ledger):
     job = submitted(ledger)
-    ledger.interrupted(job, TimedOut("Too slow."))
+    ledger.release(job, TimedOut("Too slow."))
     other = Ledger(place)
-    assert other.claim(job)
-    assert not ledger.claim(job)
+    assert other.claim(job) is Claim.TAKEN
+    assert ledger.claim(job) is Claim.BUSY
     assert ledger.resumable(sandbox=False) == []
     other.close()
-    until = time.monotonic() + 10
-    while not ledger.claim(job):  # a server takes a moment to notice that a session has ended
-        assert time.monotonic() < until
-    ledger.completed(job, **RESULT)
+    wait_until(lambda: ledger.claim(job) is Claim.TAKEN)
+    ledger.mark_completed(job, **RESULT)
 
 
 def test_a_job_that_does_not_exist_cannot_be_claimed(ledger):
-    assert not ledger.claim("0" * 24)
+    assert ledger.claim("0" * 24) is Claim.BUSY
 
 
 def test_many_threads_and_several_processes_write_at_once(place):
@@ -96,15 +111,15 @@ def test_many_threads_and_several_processes_write_at_once(place):
 
 def test_a_job_that_is_over_cannot_be_claimed(ledger):
     for state in ("completed", "failed", "submission_unknown", "submitting"):
-        assert not ledger.claim(bring_to(ledger, state))
+        assert ledger.claim(bring_to(ledger, state)) is Claim.BUSY
 
 
-def test_a_job_that_this_process_does_not_drive_any_more_can_be_dropped(ledger):
-    rows = {state: ledger.look(bring_to(ledger, state)) for state in ("prepared", "submitting", "submitted")}
-    assert all(ledger.is_mine(row) for row in rows.values())
+def test_a_job_that_this_process_does_not_drive_any_more_can_be_released(ledger):
+    rows = {state: ledger.get(bring_to(ledger, state)) for state in ("prepared", "submitting", "submitted")}
+    assert all(ledger.owns(row) for row in rows.values())
     for row in rows.values():
-        ledger.drop(row)
-    states = {state: ledger.look(row.id).state for state, row in rows.items()}
+        ledger.release_stale(row)
+    states = {state: ledger.get(row.id).state for state, row in rows.items()}
     assert states == {"prepared": "cancelled", "submitting": "submission_unknown", "submitted": "submitted"}
     assert all(row.owner is None for row in ledger.jobs())
 
@@ -112,10 +127,9 @@ def test_a_job_that_this_process_does_not_drive_any_more_can_be_dropped(ledger):
 def test_places_of_a_process_that_has_ended_become_free(place, ledger):
     with start_other(place) as other:
         job = prepare(ledger, account="c")
-        assert not ledger.submitting(job, link="l", most=2)
+        assert not ledger.take_place(job, most=2)
         other.communicate("die\n")
-    ledger.submitting(job, link="l", most=2)
-    assert ledger.submitting(job, link="l", most=2) or ledger.look(job).state is JobState.SUBMITTING
+    wait_until(lambda: ledger.take_place(job, most=2))
 
 
 LOOK = """

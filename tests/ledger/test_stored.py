@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-from ledger_steps import KEPT, bring_to, completed, submitted
+from ledger_steps import STORED, bring_to, completed, submitted
 
 
 def keep(ledger, name, size=10, state="completed"):
     job = submitted(ledger)
-    ledger.kept(job, **KEPT | {"sha256": name, "bytes": size})
+    ledger.mark_stored(job, **STORED | {"sha256": name, "bytes": size})
     ledger.stored.put(name, size)
     if state == "completed":
-        ledger.completed(job, path="/out/a", **KEPT | {"sha256": name, "bytes": size})
+        ledger.mark_completed(job, path="/out/a", **STORED | {"sha256": name, "bytes": size})
     return job
 
 
@@ -42,7 +42,7 @@ def test_putting_again_counts_once_and_as_a_use(ledger):
 def test_what_no_job_refers_to_is_struck_off(ledger):
     keep(ledger, "a")
     bring_to(ledger, "failed")
-    ledger.forget(datetime.now(UTC) + timedelta(minutes=1))
+    ledger.purge(datetime.now(UTC) + timedelta(minutes=1))
     assert ledger.stored.all() == set()
 
 

@@ -44,7 +44,7 @@ def test_it_is_the_median_of_those_of_about_the_size(ledger, took):
 
 def test_a_job_that_was_interrupted_tells_nothing(ledger, took):
     took(10)
-    ledger.remark(took(86400), "Interrupted.")
+    ledger.set_note(took(86400), "Interrupted.")
     assert ledger.usual_seconds(MODEL, 1000, sandbox=False) == pytest.approx(10)
 
 

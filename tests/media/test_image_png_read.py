@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from remote_upscale.api_clients.errors import BadResponse
-from remote_upscale.api_clients.files.strip.structure import Source
+from remote_upscale.api_clients.files.formats.structure import Source
 from remote_upscale.nodes.media import decode, png, png_read
 from remote_upscale.nodes.media.decode import decode_image
 from remote_upscale.nodes.media.png import chunk

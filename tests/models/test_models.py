@@ -38,11 +38,6 @@ def test_declarations_are_whole(model):
 
 
 REFUSED = {
-    "factor with target": (
-        "fal/seedvr2-image",
-        {"upscale_mode": "target", "upscale_factor": 2},
-        "upscale_factor is 2, but it is only used with upscale_mode=factor, and upscale_mode is target.",
-    ),
     "target without its mode": (
         "pixazo/seedvr2-3b-video",
         {"target_resolution": "720p"},
@@ -112,13 +107,13 @@ REFUSED = {
 @pytest.mark.parametrize(("model_id", "given", "message"), REFUSED.values(), ids=REFUSED)
 def test_refused_before_anything_is_sent(model_id, given, message):
     with pytest.raises(InvalidParameter) as caught:
-        find_model(model_id).effective(given)
+        find_model(model_id).check(given)
     assert caught.value.message == message
 
 
 def test_unknown_names_are_guessed():
     with pytest.raises(InvalidParameter, match="Did you mean upscale_factor"):
-        find_model("pixazo/topaz-video").effective({"upscale_facter": 2})
+        find_model("pixazo/topaz-video").check({"upscale_facter": 2})
     with pytest.raises(InvalidParameter, match="Did you mean fal/seedvr2-image"):
         find_model("fal/seedvr-image")
     with pytest.raises(InvalidParameter, match="There are: pixazo/seedvr2-3b-image, "):
@@ -127,13 +122,13 @@ def test_unknown_names_are_guessed():
 
 def test_none_counts_as_not_set():
     model = find_model("fal/seedvr2-image")
-    assert model.effective({"seed": None, "upscale_factor": None}) == model.effective({})
+    assert model.check({"seed": None, "upscale_factor": None}) == model.check({})
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_effective_parameters_are_a_fixed_point_in_page_order(model):
-    values = model.effective({})
-    assert model.effective(values) == values
+    values = model.check({}).values
+    assert model.check(values).values == values
     order = [parameter.name for parameter in model.parameters]
     assert list(values) == sorted(values, key=order.index)
 
@@ -154,7 +149,7 @@ SIZES = [
 @pytest.mark.parametrize(("model_id", "given", "size", "expected", "exact"), SIZES)
 def test_expected_sizes(model_id, given, size, expected, exact):
     model = find_model(model_id)
-    got = model.sizing.expect(model.effective(given), size)
+    got = model.sizing.expect(model.check(given).values, size)
     assert (got.size, got.exact) == (expected, exact)
 
 
@@ -188,7 +183,7 @@ PRICES = [
 @pytest.mark.parametrize(("model_id", "given", "output", "dollars"), PRICES)
 def test_prices(model_id, given, output, dollars):
     model = find_model(model_id)
-    assert model.price.estimate(model.effective(given), output) == dollars
+    assert model.price.estimate(model.check(given).values, output) == dollars
     assert model.price.words
     assert model.price.source
 
@@ -207,4 +202,29 @@ FORMATS = [
 @pytest.mark.parametrize(("model_id", "given", "file_format"), FORMATS)
 def test_output_formats(model_id, given, file_format):
     model = find_model(model_id)
-    assert model.output_format(model.effective(given)) == file_format
+    assert model.output_format(model.check(given).values) == file_format
+
+
+def test_a_parameter_of_the_other_mode_is_left_out_where_the_mode_is_given():
+    """fal's own example gives a factor and a target."""
+    example = {
+        "upscale_mode": "factor",
+        "upscale_factor": 2,
+        "target_resolution": "1080p",
+        "noise_scale": 0.1,
+        "output_format": "jpg",
+        "sync_mode": False,
+    }
+    checked = find_model("fal/seedvr2-image").check(example)
+    assert checked.values == {name: example[name] for name in example if name != "target_resolution"}
+    assert checked.notes == (
+        "target_resolution was not sent, because it is only used with upscale_mode=target.",
+    )
+    other = find_model("pixazo/seedvr2-3b-video").check({"upscale_mode": "target", "upscale_factor": 3})
+    assert "upscale_factor" not in other.values
+    assert len(other.notes) == 1
+
+
+def test_a_parameter_of_the_other_mode_has_to_be_valid_all_the_same():
+    with pytest.raises(InvalidParameter, match="target_resolution is 9p"):
+        find_model("fal/seedvr2-image").check({"upscale_mode": "factor", "target_resolution": "9p"})

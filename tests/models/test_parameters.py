@@ -111,3 +111,28 @@ def test_read_from_a_command_line(parameter, text, value):
 def test_unreadable_text_is_refused(parameter, text):
     with pytest.raises(InvalidParameter, match=parameter.name):
         parameter.parse(text)
+
+
+AS_THE_PAGES_WRITE = [
+    (EVENTS, '["completed"]', ("completed",)),
+    (EVENTS, '["*", "completed"]', ("*", "completed")),
+    (EVENTS, '"completed"', ("completed",)),
+    (FORMAT, '"jpeg"', "jpg"),
+    (TIER, '"4K"', "4k"),
+    (HOOK, '"https://a.example/b"', "https://a.example/b"),
+    (JOB_ID, "[1]", "[1]"),
+    (JOB_ID, '"a', '"a'),
+    (SYNC, "True", True),
+    (FACTOR, "2.0", 2),
+]
+
+
+@pytest.mark.parametrize(("parameter", "text", "value"), AS_THE_PAGES_WRITE)
+def test_values_are_taken_as_the_pages_write_them(parameter, text, value):
+    assert parameter.parse(text) == value
+
+
+@pytest.mark.parametrize("text", ["[]", '["completed", 7]', '["surprise"]', "[[", '{"a": 1}', "[" * 9999])
+def test_a_list_that_is_not_allowed_is_refused(text):
+    with pytest.raises(InvalidParameter, match="events is "):
+        EVENTS.parse(text)

@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from remote_upscale.api_clients import redaction
 from remote_upscale.api_clients.errors import InvalidParameter
-from remote_upscale.api_clients.settings import Roots, Settings
+from remote_upscale.api_clients.providers.base import Provider
+from remote_upscale.api_clients.providers.fal import Fal
+from remote_upscale.api_clients.registry import PROVIDERS, ROOTS
+from remote_upscale.api_clients.roots import Root, Roots
+from remote_upscale.api_clients.settings import SANDBOX_KEY, Settings
 
 
 def test_defaults(tmp_path):
@@ -91,3 +96,105 @@ def test_unusable_settings_file(tmp_path, text):
     (tmp_path / "settings.toml").write_text(text)
     with pytest.raises(InvalidParameter, match=r"settings\.toml"):
         Settings.load({}, home=tmp_path)
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", " on "])
+def test_words_that_turn_the_sandbox_on(word):
+    assert Settings.load({"REMOTE_UPSCALE_SANDBOX": word}, home=Path("/nowhere")).sandbox
+
+
+@pytest.mark.parametrize("word", ["0", "False", "no", "off", "", "  "])
+def test_words_that_leave_the_sandbox_off(word):
+    assert not Settings.load({"REMOTE_UPSCALE_SANDBOX": word}, home=Path("/nowhere")).sandbox
+
+
+def test_other_words_about_the_sandbox_are_refused():
+    """Whoever writes `production` may not find jobs sent to the sandbox, nor the other way round."""
+    with pytest.raises(InvalidParameter, match="REMOTE_UPSCALE_SANDBOX is maybe, but it must be 1, true"):
+        Settings.load({"REMOTE_UPSCALE_SANDBOX": "maybe"}, home=Path("/nowhere"))
+
+
+def test_a_provider_declares_its_key_its_roots_and_its_options(tmp_path):
+    """Nothing else has a table of providers."""
+
+    class Invented(Fal):
+        name = "invented"
+        key_variable = "INVENTED_KEY"
+        roots = (Root("invented", "REMOTE_UPSCALE_INVENTED_URL", "https://invented.example"),)
+
+    (tmp_path / "settings.toml").write_text("[invented]\nallow_fallbacks = true\n")
+    env = {"INVENTED_KEY": "i-1", "REMOTE_UPSCALE_INVENTED_URL": "https://gateway.example/i"}
+    settings = Settings.load(env, home=tmp_path, providers=[Invented])
+    assert settings.keys["invented"].reveal() == "i-1"
+    assert settings.provider(Invented).root == "https://gateway.example/i"
+    assert settings.options == {"invented": {"allow_fallbacks": True}}
+    assert Invented(Roots()).root == "https://invented.example"
+    assert settings.in_sandbox(Roots(), [Invented]).keys["invented"].reveal() == SANDBOX_KEY
+
+
+def test_declared_names_are_unique():
+    """Roots and variables of all providers stand side by side."""
+    kinds: list[type[Provider]] = list(PROVIDERS.values())
+    assert len(ROOTS) == sum(len(kind.roots) for kind in kinds)
+    variables = [root.variable for root in ROOTS.values()] + [kind.key_variable for kind in kinds]
+    assert len(set(variables)) == len(variables)
+
+
+@pytest.mark.parametrize("line", ["allow_fallback = true", "allow_fallbacks = 1", 'allow_fallbacks = "yes"'])
+def test_unusable_options_of_a_provider(tmp_path, line):
+    (tmp_path / "settings.toml").write_text(f"[fal]\n{line}\n")
+    with pytest.raises(InvalidParameter, match=r"settings\.toml: allow_fallback"):
+        Settings.load({}, home=tmp_path)
+
+
+def test_fallbacks_are_off_until_they_are_allowed(tmp_path):
+    model = Fal.models[0]
+    refused = Settings.load({}, home=tmp_path).provider(Fal).submit(model, {}, "https://a.example")
+    assert "x-fal-disable-fallbacks" in refused.headers
+    (tmp_path / "settings.toml").write_text("[fal]\nallow_fallbacks = true\n")
+    let = Settings.load({}, home=tmp_path).provider(Fal).submit(model, {}, "https://a.example")
+    assert "x-fal-disable-fallbacks" not in let.headers
+
+
+def test_a_sandbox_touches_nothing_that_is_configured(tmp_path):
+    env = {
+        "REMOTE_UPSCALE_LEDGER_URL": "postgresql+psycopg://u:p@host/db",
+        "REMOTE_UPSCALE_RESULTS_URL": "s3://results",
+        "REMOTE_UPSCALE_BUCKET_URL": "s3://inputs",
+        "REMOTE_UPSCALE_HOSTING": "object-store",
+        "FAL_KEY": "real-key",
+    }
+    roots = Roots(fal_queue="http://127.0.0.1:9/q", fal_rest="http://127.0.0.1:9/r")
+    inside = Settings.load(env, home=tmp_path).in_sandbox(roots)
+    assert inside.home == tmp_path / "sandbox"
+    assert inside.ledger_place == tmp_path / "sandbox" / "ledger.sqlite"
+    assert (inside.ledger_url, inside.results_url, inside.bucket_url) == (None, None, None)
+    assert (inside.hosting, inside.sandbox, inside.roots) == ("fal", True, roots)
+    assert {key.reveal() for key in inside.keys.values()} == {SANDBOX_KEY}
+
+
+def test_every_secret_that_is_read_is_hidden(tmp_path, monkeypatch):
+    hidden: set[str] = set()
+    monkeypatch.setattr(redaction, "hide", hidden.add)
+    seen = []
+    monkeypatch.setattr(redaction, "hide_environment", seen.append)
+    credentials = tmp_path / "credentials.toml"
+    accounts = '[studio]\nfal = "studio-key"\n[default]\npixazo = "default-key"\napixo = "sandbox"\n'
+    credentials.write_text(accounts)
+    credentials.chmod(0o600)
+    env = {"FAL_KEY": " environment-key "}
+    Settings.load(env, home=tmp_path)
+    assert hidden == {"studio-key", "default-key", "environment-key"}
+    assert seen == [env]
+
+
+def test_roots_are_immutable_and_know_what_was_set():
+    roots = Roots(pixazo="https://a.example")
+    with pytest.raises(AttributeError):
+        roots.pixazo = "https://b.example"
+    with pytest.raises(AttributeError, match="apixo was not set"):
+        roots.apixo  # noqa: B018
+    assert roots.but(apixo="https://c.example") == Roots(
+        pixazo="https://a.example", apixo="https://c.example"
+    )
+    assert (roots.get("apixo"), roots.all()) == (None, ("https://a.example",))

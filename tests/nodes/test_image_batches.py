@@ -6,9 +6,9 @@ import tempfile
 from decimal import Decimal
 from pathlib import Path
 
+import faults as faulty
 import pytest
 import torch
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.errors import (
     AuthenticationFailed,
     BudgetExceeded,

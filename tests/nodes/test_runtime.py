@@ -4,8 +4,8 @@ import asyncio
 import threading
 from dataclasses import replace
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Job
 from remote_upscale.api_clients.errors import AuthenticationFailed, Cancelled, Meaning, RemoteUpscaleError
 from remote_upscale.api_clients.ledger import JobState, Ledger

@@ -9,7 +9,7 @@ from remote_upscale.api_clients.errors import RemoteUpscaleError
 from remote_upscale.api_clients.http_messages import Reply
 from remote_upscale.api_clients.providers.base import Done, Failed, Queued, Running, Submitted
 from remote_upscale.api_clients.registry import MODELS, PROVIDERS
-from remote_upscale.api_clients.settings import Roots
+from remote_upscale.api_clients.roots import Roots
 
 WORDS = [
     *("request_id", "status", "output", "media_url", "error", "message", "statusCode", "code", "data"),

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from remote_upscale.api_clients.errors import Kind, RemoteUpscaleError
+from remote_upscale.api_clients.errors import Kind, Meaning, RemoteUpscaleError
 from remote_upscale.api_clients.http_messages import Reply
 from remote_upscale.api_clients.providers.apixo import Apixo
 from remote_upscale.api_clients.providers.base import Done, Failed, Handle, Queued, Running
 from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.settings import Roots
+from remote_upscale.api_clients.roots import Roots
 
 ROOT = "https://api.apixo.ai/api/v1"
 APIXO = Apixo(Roots())
@@ -53,7 +53,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize(("given", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_submit_has_the_exact_bytes_of_the_page(given, body):
-    request = APIXO.submit(MODEL, MODEL.effective(given), "https://example.com/input.jpg")
+    request = APIXO.submit(MODEL, MODEL.check(given).values, "https://example.com/input.jpg")
     assert (request.method, request.url) == ("POST", f"{ROOT}/generateTask/image-upscaler")
     assert request.body == body
     assert request.headers == {"Content-Type": "application/json"}
@@ -69,7 +69,7 @@ def test_balance_request():
     assert APIXO.balance().url == f"{ROOT}/apikeys/current-balance"
     assert APIXO.read_balance(reply({"code": 200, "message": "success", "data": {}}))
     with pytest.raises(RemoteUpscaleError) as caught:
-        APIXO.read_balance(reply({"code": 401, "message": "bad key"}))
+        APIXO.read_balance(reply({"code": 401, "message": "bad key", "data": None}))
     assert caught.value.kind == Kind.AUTHENTICATION
 
 
@@ -162,12 +162,12 @@ STATUSES = {
 @pytest.mark.parametrize("as_http", [True, False], ids=["HTTP status", "code inside a 200"])
 @pytest.mark.parametrize(("status", "kind"), STATUSES.items())
 def test_documented_errors(status, kind, as_http):
-    body = {"code": status, "message": "The page's words"}
+    body = {"code": status, "message": "The page's words", "data": {"error": "and more of them"}}
     for read in (lambda got: APIXO.read_submit(MODEL, got), APIXO.read_status):
         with pytest.raises(RemoteUpscaleError) as caught:
             read(reply(body, status if as_http else 200))
         assert caught.value.kind == kind
-        assert "The page's words" in caught.value.message
+        assert "The page's words: and more of them" in caught.value.message
 
 
 VALIDATION = [
@@ -213,3 +213,36 @@ def test_turned_away_for_now_is_safe_to_repeat(code):
     assert caught.value.meaning.not_accepted
     assert caught.value.meaning.retryable
     assert caught.value.retry_after == 7
+
+
+FOREIGN = {
+    "a proxy's page": (b"<html>Not Found</html>", 404),
+    "an empty 404": (b"", 404),
+    "a web framework's 404": ({"code": 404, "message": "Not Found"}, 404),
+    "another code than the HTTP status": ({"code": 404, "message": "no", "data": None}, 403),
+    "a sign-in page's 401": (b"<html>Please sign in</html>", 401),
+    "a gateway's 403": ({"error": "Forbidden"}, 403),
+    "a gateway's 502": (b"", 502),
+    "JSON that is no object": ([1], 404),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), FOREIGN.values(), ids=FOREIGN)
+def test_what_others_answer_says_nothing_about_a_job(body, status):
+    for read in (APIXO.read_status, APIXO.read_result, APIXO.read_balance):
+        with pytest.raises(RemoteUpscaleError) as caught:
+            read(reply(body, status))
+        assert caught.value.meaning == Meaning.UNKNOWN
+        assert caught.value.kind in (Kind.BAD_RESPONSE, Kind.PROVIDER_UNAVAILABLE)
+
+
+def test_a_job_that_failed_is_over_and_charged_as_far_as_the_page_tells():
+    state = APIXO.read_status(reply(envelope(state="failed", failCode="RateLimited")))
+    assert (state.error.meaning, state.charged) == (Meaning.OVER, True)
+
+
+def test_a_failure_that_names_no_job_ends_none():
+    body = {"code": 200, "message": "success", "data": {"state": "failed", "failCode": "x"}}
+    with pytest.raises(RemoteUpscaleError) as caught:
+        APIXO.read_status(reply(body))
+    assert caught.value.meaning == Meaning.UNKNOWN

@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from remote_upscale.api_clients.errors import Kind, RemoteUpscaleError
+from remote_upscale.api_clients.errors import Kind, Meaning, NotFound, RemoteUpscaleError
 from remote_upscale.api_clients.http_messages import Reply
 from remote_upscale.api_clients.providers.base import Done, Failed, Handle, Queued, Running
 from remote_upscale.api_clients.providers.fal import Fal
 from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.settings import Roots
+from remote_upscale.api_clients.roots import Roots
 from remote_upscale.api_clients.urls import lies_under
 
 ROOT = "https://queue.fal.run"
@@ -27,13 +27,13 @@ def reply(body, status=200, **headers):
 
 
 REQUESTS = {
-    # The pages' examples also show target_resolution beside the factor mode, where it has no meaning; we
-    # send what takes effect.
+    # target_resolution has no meaning beside the factor mode; we send what takes effect.
     "image, the page's example": (
         IMAGE,
         {
             "upscale_mode": "factor",
             "upscale_factor": 2,
+            "target_resolution": "1080p",
             "noise_scale": 0.1,
             "output_format": "jpg",
             "sync_mode": False,
@@ -82,9 +82,10 @@ REQUESTS = {
 
 @pytest.mark.parametrize(("model", "given", "path", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_submit_has_the_exact_bytes_of_the_page(model, given, path, body):
-    request = FAL.submit(model, model.effective(given), INPUT)
+    request = FAL.submit(model, model.check(given).values, INPUT)
     assert (request.method, request.url) == ("POST", ROOT + path)
     assert request.body == (body % INPUT).encode()
+    assert request.headers == {"Content-Type": "application/json", "x-fal-disable-fallbacks": "1"}
     assert FAL.authorise("a:b") == {"Authorization": "Key a:b"}
 
 
@@ -203,7 +204,7 @@ def test_error_types_in_a_completed_status(kind, ours):
 
 
 def test_completed_with_an_error_and_no_type():
-    state = FAL.read_status(reply({"status": "COMPLETED", "error": "It broke"}))
+    state = FAL.read_status(reply({"status": "COMPLETED", "request_id": "abc-1", "error": "It broke"}))
     assert state.error.kind == Kind.PROVIDER_FAILED
     assert "It broke" in state.error.message
 
@@ -310,3 +311,95 @@ def test_a_history_that_is_refused(status, kind):
     with pytest.raises(RemoteUpscaleError) as caught:
         FAL.read_found(IMAGE, reply({"detail": "No."}, status), {}, lambda _link: True)
     assert caught.value.kind == kind
+
+
+def test_fallbacks_are_let_by_an_option():
+    request = Fal(Roots(), {"allow_fallbacks": True}).submit(IMAGE, IMAGE.check({}).values, INPUT)
+    assert request.headers == {"Content-Type": "application/json"}
+
+
+SERVED = {
+    "as ordered": ({"response_url": BASE, "status_url": f"{BASE}/status"}, {}, False),
+    "its links lead to another app": ({"response_url": BASE.replace("seedvr", "other-upscaler")}, {}, True),
+    "a header names another endpoint": ({}, {"x-fal-endpoint-id": "fal-ai/other-upscaler/image"}, True),
+    "a header names the endpoint": ({}, {"x-fal-endpoint-id": "fal-ai/seedvr/upscale/image"}, False),
+    "a header that names none": ({}, {"x-fal-endpoint-version": "17"}, False),
+    "links that are none": (
+        {"response_url": "https://[", "status_url": 7, "cancel_url": "/a/requests"},
+        {},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "told"), SERVED.values(), ids=SERVED)
+def test_a_fallback_that_served_is_told(body, headers, told):
+    notes = FAL.notes(HANDLE, reply({"status": "COMPLETED", **body}, **headers))
+    assert bool(notes) is told
+    assert all("fal-ai/other-upscaler" in note for note in notes)
+
+
+def test_a_key_for_a_gateway_is_not_taken_to_fals_own_addresses():
+    since = datetime(2026, 1, 2, tzinfo=UTC)
+    gateway = Fal(Roots(fal_queue="https://gateway.example/fal"))
+    assert (gateway.history_root, gateway.rest_root) == (None, None)
+    assert gateway.find(IMAGE, since, since) is None
+    told = Fal(
+        Roots(
+            fal_queue="https://gateway.example/fal",
+            fal_api="https://gateway.example/api",
+            fal_rest="https://gateway.example/rest",
+        )
+    )
+    assert (told.history_root, told.rest_root) == (
+        "https://gateway.example/api",
+        "https://gateway.example/rest",
+    )
+    assert told.find(IMAGE, since, since).url.startswith("https://gateway.example/api/models/")
+    own = Fal(Roots(fal_queue="https://queue.fal.run"))
+    assert (own.history_root, own.rest_root) == ("https://api.fal.ai/v1", "https://rest.fal.ai")
+
+
+def test_its_own_404_is_believed():
+    for read in (FAL.read_status, FAL.read_result):
+        with pytest.raises(NotFound):
+            read(reply({"detail": "Request not found"}, 404))
+
+
+FOREIGN = {
+    "a proxy's page": (b"<html>Not Found</html>", 404),
+    "an empty 404": (b"", 404),
+    "a web framework's 404": ({"detail": "Not Found"}, 404),
+    "another web framework's 404": ({"detail": "Not found.", "code": "not_found"}, 404),
+    "a message": ({"message": "no Route matched with those values"}, 404),
+    "details that are none": ({"detail": [{}, 7]}, 404),
+    "details without words": ({"detail": [{"type": "missing"}]}, 422),
+    "a sign-in page's 401": (b"<html>Please sign in</html>", 401),
+    "a framework's 401": ({"detail": "Not authenticated"}, 401),
+    "a company's 403": (b"<html>Blocked</html>", 403),
+    "a gateway's 502": (b"<html>", 502),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), FOREIGN.values(), ids=FOREIGN)
+def test_what_others_answer_says_nothing_about_a_job(body, status):
+    for read in (
+        FAL.read_status,
+        FAL.read_result,
+        lambda got: FAL.read_found(IMAGE, got, {}, lambda _link: True),
+    ):
+        with pytest.raises(RemoteUpscaleError) as caught:
+            read(reply(body, status))
+        assert caught.value.meaning == Meaning.UNKNOWN
+        assert caught.value.kind in (Kind.BAD_RESPONSE, Kind.PROVIDER_UNAVAILABLE)
+
+
+def test_an_error_that_names_no_job_ends_none():
+    with pytest.raises(RemoteUpscaleError) as caught:
+        FAL.read_status(reply({"status": "COMPLETED", "error": "upstream"}))
+    assert caught.value.meaning == Meaning.UNKNOWN
+
+
+def test_a_failed_job_is_over():
+    state = FAL.read_result(reply({"detail": [detail("internal_server_error")]}, 500))
+    assert state.error.meaning == Meaning.OVER

@@ -3,12 +3,19 @@
 import json
 
 import pytest
-from remote_upscale.api_clients.errors import Kind, RemoteUpscaleError, SubmissionUnknown
+from remote_upscale.api_clients.errors import (
+    AuthenticationFailed,
+    Kind,
+    Meaning,
+    NotFound,
+    RemoteUpscaleError,
+    SubmissionUnknown,
+)
 from remote_upscale.api_clients.http_messages import Reply
 from remote_upscale.api_clients.providers.base import Done, Failed, Handle, Queued, Running, Submitted
 from remote_upscale.api_clients.providers.pixazo import Pixazo
 from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.settings import Roots
+from remote_upscale.api_clients.roots import Roots
 
 ROOT = "https://gateway.pixazo.ai"
 PIXAZO = Pixazo(Roots())
@@ -117,7 +124,7 @@ REQUESTS = {
 @pytest.mark.parametrize(("model_id", "given", "path", "body"), REQUESTS.values(), ids=REQUESTS)
 def test_submit_has_the_exact_bytes_of_the_page(model_id, given, path, body):
     model = find_model(model_id)
-    request = PIXAZO.submit(model, model.effective(given), "https://host.example/vt_human.jpg")
+    request = PIXAZO.submit(model, model.check(given).values, "https://host.example/vt_human.jpg")
     assert (request.method, request.url, request.body) == ("POST", ROOT + path, body)
     assert request.headers == {"Content-Type": "application/json", "Cache-Control": "no-cache"}
 
@@ -225,9 +232,11 @@ ENDED = {
 
 @pytest.mark.parametrize(("word", "reason", "kind", "hint"), ENDED.values(), ids=ENDED)
 def test_ends_without_a_result(word, reason, kind, hint):
-    state = PIXAZO.read_status(reply({"status": word, "error": reason, "output": None, "model_id": "x"}))
+    state = PIXAZO.read_status(reply({"request_id": ID, "status": word, "error": reason, "output": None}))
     assert isinstance(state, Failed)
     assert state.error.kind == kind
+    assert state.error.meaning == Meaning.OVER
+    assert state.charged is (word != "ERROR")
     assert hint in state.error.hint
     assert not reason or reason in state.error.message
 
@@ -269,14 +278,18 @@ REFUSALS = {
     "not found": (404, {"message": "Not Found"}, Kind.NOT_FOUND, "remote-upscale models"),
     "too large": (413, b"<html>", Kind.INVALID_INPUT, "smaller file"),
     "too many": (429, {"message": "slow down"}, Kind.RATE_LIMITED, "at_once"),
-    "server error": (500, {"message": "Internal Server Error"}, Kind.PROVIDER_UNAVAILABLE, "later"),
+    "server error": (
+        500,
+        {"error": "Internal Server Error", "message": "An unexpected error occurred."},
+        Kind.PROVIDER_UNAVAILABLE,
+        "later",
+    ),
     "unavailable": (503, b"", Kind.PROVIDER_UNAVAILABLE, "later"),
     "bad gateway": (502, b"<html>Bad Gateway</html>", Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "gateway timeout": (504, b"", Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "a server error of somebody else": (500, b"<html>", Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "a redirect": (302, b"", Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "a teapot": (418, b"", Kind.SUBMISSION_UNKNOWN, "may be charged"),
-    "a teapot of its own": (418, {"message": "short and stout"}, Kind.BAD_RESPONSE, "report it"),
     "accepted without an id": (202, {"status": "QUEUED"}, Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "accepted with garbage": (202, b"<html>", Kind.SUBMISSION_UNKNOWN, "may be charged"),
     "accepted with an unsafe id": (
@@ -320,3 +333,45 @@ def test_a_status_error_does_not_claim_that_nothing_was_charged():
     with pytest.raises(RemoteUpscaleError) as caught:
         PIXAZO.read_status(reply(b"", 429))
     assert "charged" not in str(caught.value)
+
+
+def test_a_status_in_its_own_words_is_believed():
+    with pytest.raises(NotFound):
+        PIXAZO.read_status(reply({"error": "Not Found", "message": "Request not found."}, 404))
+    gateway = {"statusCode": 401, "message": "Access denied due to invalid subscription key."}
+    for status in (200, 401):
+        with pytest.raises(AuthenticationFailed):
+            PIXAZO.read_status(reply(gateway, status))
+
+
+FOREIGN = {
+    "a proxy's page": (b"<html>Not Found</html>", 404),
+    "an empty 404": (b"", 404),
+    "an empty object": ({}, 404),
+    "an address that the gateway does not have": ({"statusCode": 404, "message": "Resource not found"}, 404),
+    "the same inside a 200": ({"statusCode": 404, "message": "Resource not found"}, 200),
+    "a web framework's": ({"statusCode": 404, "message": "Cannot GET /v2", "error": "Not Found"}, 404),
+    "another web framework's": (
+        {"timestamp": 1, "status": 404, "error": "Not Found", "message": "No message", "path": "/v2"},
+        404,
+    ),
+    "a message alone": ({"message": "no Route matched with those values"}, 404),
+    "a code that is a list": ({"statusCode": [404], "message": "x"}, 404),
+    "a sign-in page's 401": (b"<html>Please sign in</html>", 401),
+    "a company's 403": (b"<html>Blocked</html>", 403),
+    "a gateway's 502": ({"error": "Bad Gateway", "message": "upstream"}, 502),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), FOREIGN.values(), ids=FOREIGN)
+def test_what_others_answer_says_nothing_about_a_job(body, status):
+    with pytest.raises(RemoteUpscaleError) as caught:
+        PIXAZO.read_status(reply(body, status))
+    assert caught.value.meaning == Meaning.UNKNOWN
+    assert caught.value.kind in (Kind.BAD_RESPONSE, Kind.PROVIDER_UNAVAILABLE)
+
+
+def test_an_error_that_names_no_job_ends_none():
+    with pytest.raises(RemoteUpscaleError) as caught:
+        PIXAZO.read_status(reply({"status": "error", "error": "upstream connect error"}))
+    assert caught.value.meaning == Meaning.UNKNOWN

@@ -23,6 +23,7 @@ NEEDED = [
     "__init__.py",
     "api_clients",
     "example_workflows",
+    "install.py",
     "locales",
     "nodes",
     "pyproject.toml",

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from remote_upscale.api_clients.errors import InvalidInput, InvalidParameter, StorageFailed
-from remote_upscale.api_clients.results import DamagedResult, Results
-from remote_upscale.api_clients.settings import TimeLimits
+from remote_upscale.api_clients.errors import InvalidParameter, StorageFailed
+from remote_upscale.api_clients.results import DamagedResult, LocalResults, open_results
+from remote_upscale.api_clients.results.remote import RemoteResults
+from remote_upscale.api_clients.settings import Settings, TimeLimits
 
 LIMITS = TimeLimits(idle=2, retry=1)
 
@@ -19,8 +20,8 @@ LIMITS = TimeLimits(idle=2, retry=1)
 @pytest.fixture(params=["folder", "s3"])
 def results(request, tmp_path):
     if request.param == "folder":
-        return Results(None, tmp_path / "home" / "results", LIMITS)
-    return Results(request.getfixturevalue("s3_url"), tmp_path / "unused", LIMITS)
+        return LocalResults(tmp_path / "home" / "results")
+    return RemoteResults(request.getfixturevalue("s3_url"), LIMITS)
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ async def test_many_at_once(results, tmp_path):
 
 
 async def test_what_is_not_ours_is_left_alone(tmp_path, file):
-    results = Results(None, tmp_path / "results", LIMITS)
+    results = LocalResults(tmp_path / "results")
     await results.put(file, digest(file))
     (tmp_path / "results" / "notes.txt").write_text("mine")
     (tmp_path / "results" / "ab").mkdir(exist_ok=True)
@@ -111,7 +112,7 @@ async def test_what_is_not_ours_is_left_alone(tmp_path, file):
 
 async def test_the_folder_is_for_this_user_alone(tmp_path, file):
     folder = tmp_path / "results"
-    results = Results(None, folder, LIMITS)
+    results = LocalResults(folder)
     assert not folder.exists()
     await results.put(file, digest(file))
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -121,14 +122,16 @@ async def test_the_folder_is_for_this_user_alone(tmp_path, file):
 @pytest.mark.parametrize("url", ["nonsense", "ftp://x/y", "http://x.test/SECRET?k=SECRET", "s3://"])
 def test_what_is_no_store_is_refused(tmp_path, url):
     with pytest.raises(InvalidParameter, match="REMOTE_UPSCALE_RESULTS_URL") as caught:
-        Results(url, tmp_path, LIMITS)
+        open_results(Settings(home=tmp_path, results_url=url))
     assert "SECRET" not in str(caught.value)
 
 
 async def test_a_bucket_that_does_not_exist_is_told(s3_url, tmp_path, file):
-    results = Results(s3_url.replace("bucket", "no-such-bucket"), tmp_path, LIMITS)
+    results = RemoteResults(s3_url.replace("bucket", "no-such-bucket"), LIMITS)
     with pytest.raises(StorageFailed, match="NoSuchBucket"):
         await results.put(file, digest(file))
+    with pytest.raises(StorageFailed, match="NoSuchBucket"):  # else a paid result would pass for lost
+        await results.get(digest(file), file)
 
 
 async def test_a_store_that_cannot_be_reached_is_told_without_its_secrets(monkeypatch, tmp_path, file):
@@ -136,7 +139,7 @@ async def test_a_store_that_cannot_be_reached_is_told_without_its_secrets(monkey
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "SECRET-ID")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "SECRET-KEY")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    results = Results("s3://bucket/prefix", tmp_path, LIMITS)
+    results = RemoteResults("s3://bucket/prefix", LIMITS)
     name = digest(file)
     for attempt in (lambda: results.put(file, name), lambda: results.get(name, file), results.check):
         async with asyncio.timeout(20):
@@ -148,26 +151,25 @@ async def test_a_store_that_cannot_be_reached_is_told_without_its_secrets(monkey
 
 async def test_a_file_in_place_of_the_folder_is_told(tmp_path, file):
     make(tmp_path / "results", b"")
-    results = Results(None, tmp_path / "results", LIMITS)
+    results = LocalResults(tmp_path / "results")
     with pytest.raises(StorageFailed, match=r"results cannot be used: .*(File exists|Not a directory)"):
         await results.put(file, digest(file))
 
 
 async def test_what_cannot_be_written_is_the_destinations_trouble(tmp_path, file):
-    results = Results(None, tmp_path / "results", LIMITS)
+    results = LocalResults(tmp_path / "results")
     await results.put(file, digest(file))
-    with pytest.raises(InvalidInput, match="/dev/full cannot be written: the disk is full"):
+    with pytest.raises(StorageFailed, match=r"^/dev/full cannot be written: the disk is full"):
         await results.get(digest(file), Path("/dev/full"))
 
 
 FULL = """
 import asyncio, resource, signal, sys
 from pathlib import Path
-from remote_upscale.api_clients.results import Results
-from remote_upscale.api_clients.settings import TimeLimits
+from remote_upscale.api_clients.results import LocalResults
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-asyncio.run(Results(None, Path(sys.argv[1]), TimeLimits()).put(Path(sys.argv[2]), "a" * 64))
+asyncio.run(LocalResults(Path(sys.argv[1])).put(Path(sys.argv[2]), "a" * 64))
 """
 
 
@@ -184,10 +186,9 @@ def test_a_disk_that_takes_no_more_is_told_and_leaves_nothing(tmp_path, file):
 UNWRITABLE = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
-from remote_upscale.api_clients.results import Results
-from remote_upscale.api_clients.settings import TimeLimits
+from remote_upscale.api_clients.results import LocalResults
 os.geteuid() == 0 and os.seteuid(65534)
-asyncio.run(Results(None, Path(sys.argv[1]), TimeLimits()).put(Path(sys.argv[2]), "a" * 64))
+asyncio.run(LocalResults(Path(sys.argv[1])).put(Path(sys.argv[2]), "a" * 64))
 """
 
 
@@ -206,8 +207,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path, file):
 LARGE = """
 import asyncio, hashlib, resource, sys
 from pathlib import Path
-from remote_upscale.api_clients.results import Results
-from remote_upscale.api_clients.settings import TimeLimits
+from remote_upscale.api_clients.results import LocalResults
 folder = Path(sys.argv[1])
 large = folder / "large"
 with large.open("wb") as file:
@@ -216,7 +216,7 @@ digest = hashlib.sha256()
 for _ in range(400):
     digest.update(bytes(1 << 20))
 async def main():
-    results = Results(None, folder / "results", TimeLimits())
+    results = LocalResults(folder / "results")
     await results.put(large, digest.hexdigest())
     assert await results.get(digest.hexdigest(), large)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

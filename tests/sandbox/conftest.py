@@ -12,26 +12,27 @@ from pathlib import Path
 import av
 import httpx
 import pytest
+from faulty_sandbox import FaultySandbox
 from PIL import Image
 from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.sandbox import Delays, Sandbox
+from remote_upscale.api_clients.sandbox import Delays
 
 FAL = {"Authorization": "Key key"}
 
 
 @pytest.fixture
-async def start() -> AsyncIterator[Callable[..., Awaitable[Sandbox]]]:
+async def start() -> AsyncIterator[Callable[..., Awaitable[FaultySandbox]]]:
     async with AsyncExitStack() as stack:
 
-        async def begin(*models, **options) -> Sandbox:
+        async def begin(*models, **options) -> FaultySandbox:
             options = {"delays": Delays(queue=0, run=0), **options}
-            return await stack.enter_async_context(Sandbox(models or MODELS.values(), **options))
+            return await stack.enter_async_context(FaultySandbox(models or MODELS.values(), **options))
 
         yield begin
 
 
 @pytest.fixture
-async def sandbox(start) -> Sandbox:
+async def sandbox(start) -> FaultySandbox:
     """All models, without delays: a job is over when its submit is answered."""
     return await start()
 
@@ -66,7 +67,7 @@ def encode() -> Callable[..., bytes]:
 def host(client) -> Callable[..., Awaitable[str]]:
     """Puts bytes into the sandbox's storage; gives their public address."""
 
-    async def upload(sandbox: Sandbox, content: bytes, content_type: str = "image/png") -> str:
+    async def upload(sandbox: FaultySandbox, content: bytes, content_type: str = "image/png") -> str:
         reply = await client.post(f"{sandbox.roots.fal_rest}/storage/auth/token", headers=FAL, json={})
         reply = await client.post(
             f"{sandbox.roots.fal_cdn}/files/upload",

@@ -3,16 +3,8 @@
 import json
 
 import pytest
-from remote_upscale.api_clients.sandbox import (
-    Delays,
-    Stage,
-    error,
-    fails,
-    garbage,
-    no_output,
-    state,
-    string_output,
-)
+from faults import Stage, error, fails, garbage, no_output, state, string_output
+from remote_upscale.api_clients.sandbox import Delays
 
 KEY = {"Authorization": "Bearer key"}
 

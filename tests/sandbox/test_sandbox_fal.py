@@ -4,7 +4,8 @@ import base64
 import json
 
 import pytest
-from remote_upscale.api_clients.sandbox import Delays, Stage, State, error, fails, ignored, state
+from faults import Stage, error, fails, ignored, state
+from remote_upscale.api_clients.sandbox import Delays, State
 
 KEY = {"Authorization": "Key key"}
 IMAGE = "fal-ai/seedvr/upscale/image"

@@ -6,8 +6,9 @@ from fractions import Fraction
 import av
 import httpx
 import pytest
+from faults import Stage, fails, redirect
 from PIL import Image, ImageChops, ImageCms, ImageStat
-from remote_upscale.api_clients.sandbox import MARK, Stage, State, fails, redirect
+from remote_upscale.api_clients.sandbox import MARK, State
 from remote_upscale.api_clients.sandbox.inputs import sniff
 from remote_upscale.api_clients.sandbox.problems import InputRefused
 from remote_upscale.api_clients.sandbox.upscale_image import upscale as upscale_image

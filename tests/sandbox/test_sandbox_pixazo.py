@@ -3,8 +3,9 @@
 import re
 
 import pytest
+from faults import Stage, error, fails, finished, finished_list, state
 from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.sandbox import Delays, Stage, error, fails, finished, finished_list, state
+from remote_upscale.api_clients.sandbox import Delays
 
 KEY = {"Ocp-Apim-Subscription-Key": "key"}
 

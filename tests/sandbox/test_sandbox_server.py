@@ -8,12 +8,14 @@ from decimal import Decimal
 
 import httpx
 import pytest
+from faults import Stage, hang
+from faulty_sandbox import FaultySandbox
 from PIL import Image
 from remote_upscale.api_clients.models import Limits, Media, Model
 from remote_upscale.api_clients.parameters import Choice, Integer
 from remote_upscale.api_clients.prices import PerJob
 from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.sandbox import Delays, Sandbox, Stage, State, exchange, hang, jobs, serve
+from remote_upscale.api_clients.sandbox import Delays, Sandbox, State, exchange, jobs, serve
 from remote_upscale.api_clients.sizes import ByTier
 
 PIXAZO = {"Ocp-Apim-Subscription-Key": "key"}
@@ -143,7 +145,7 @@ async def test_everything_is_gone_at_the_end(tmp_path, client, host, photo, enco
 
 
 async def test_it_ends_while_jobs_are_running(tmp_path, client, host, photo, encode):
-    async with Sandbox(MODELS.values(), folder=tmp_path) as sandbox:
+    async with FaultySandbox(MODELS.values(), folder=tmp_path) as sandbox:
         sandbox.faults.add(Stage.INPUT, hang())
         url = await host(sandbox, encode(photo))
         await client.post(f"{sandbox.roots.pixazo}/upscaler/v1/upscale", headers=PIXAZO, json={"image": url})

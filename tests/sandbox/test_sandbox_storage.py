@@ -5,7 +5,7 @@ import hashlib
 from datetime import datetime
 
 import pytest
-from remote_upscale.api_clients.sandbox import Stage, error
+from faults import Stage, error
 
 KEY = {"Authorization": "Key key"}
 CONTENT = bytes(range(256)) * 3000

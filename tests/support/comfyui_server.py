@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Generator, Mapping
@@ -27,6 +28,10 @@ _PATIENCE = 90.0
 
 class NotInstalled(Exception):
     """There is no ComfyUI on this machine; the message says how to get one."""
+
+
+class DidNotStart(Exception):
+    """The ComfyUI of this machine does not start; the message ends with what it printed."""
 
 
 class Rejected(Exception):
@@ -131,6 +136,7 @@ def serve(
         inherited: the others; those of this process.
 
     Raises:
+        DidNotStart: it ended at its start, or took too long.
         NotInstalled: there is none.
     """
     folder, python = find()
@@ -168,18 +174,34 @@ def serve(
             process.wait()
 
 
+def starts_without_us() -> bool:
+    """Whether ComfyUI starts when it is left to itself: if it does not, that is not for this pack to mend."""
+    folder, python = find()
+    with tempfile.TemporaryDirectory() as base:
+        options = ["--cpu", "--base-directory", base, "--database-url", "sqlite:///:memory:"]
+        done = subprocess.run(
+            [str(python), "main.py", *options, "--disable-all-custom-nodes", "--quick-test-for-ci"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(STANDINS)},
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    return done.returncode == 0
+
+
 def _await_start(server: ComfyUI, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise RuntimeError(f"ComfyUI did not start:\n{server.log[-3000:]}")
+            raise DidNotStart(f"ComfyUI did not start:\n{server.log[-3000:]}")
         try:
             server.http.get("/system_stats")
         except httpx.TransportError:
             time.sleep(0.1)
         else:
             return
-    raise TimeoutError(f"ComfyUI has not started after {_PATIENCE} s:\n{server.log[-3000:]}")
+    raise DidNotStart(f"ComfyUI has not started after {_PATIENCE} s:\n{server.log[-3000:]}")
 
 
 def nodes(**named: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -35,7 +35,8 @@ from fault_rows import (
     unknown,
     unsent,
 )
-from remote_upscale.api_clients.sandbox import (
+from faults import (
+    Do,
     Fault,
     Stage,
     error,
@@ -58,7 +59,6 @@ from remote_upscale.api_clients.sandbox import (
     truncated,
     wrong_type,
 )
-from remote_upscale.api_clients.sandbox.faults import Do
 
 _T = TypeVar("_T")
 
@@ -71,6 +71,9 @@ HTML, BINARY, CUT, NESTED, EMPTY = (
 HUGE, TOO_MUCH = garbage("huge", size=BIG), oversized(BIG)
 BAD_GATEWAY = literal("<html>", status=502, content_type="text/html")
 CRASH_PAGE = literal("<html>", status=500, content_type="text/html")
+NOT_FOUND_PAGE = literal("<html>", status=404, content_type="text/html")
+NOT_FOUND_JSON = literal('{"statusCode": 404, "message": "Resource not found"}', status=404)
+SIGN_IN_PAGE = literal("<html>", status=401, content_type="text/html")
 NOTHING = literal("{}")
 AWAY = redirect("http://127.0.0.1:9/admin")
 
@@ -125,6 +128,10 @@ _STATUS = {
     "429 twice": done(FAL, error(429, retry_after=0), times=2),
     "404 at first": done(FAL, error(404)),
     "404 for ever": left(APIXO, error(404), "timeout"),
+    "404 of somebody else": done(FAL, NOT_FOUND_PAGE, times=3),
+    "404 of somebody else for ever": left(PIXAZO, NOT_FOUND_PAGE, "bad_response"),
+    "404 in JSON of somebody else": done(PIXAZO, NOT_FOUND_JSON, times=3),
+    "401 of a sign-in page": done(APIXO, SIGN_IN_PAGE, times=3),
     "401 for ever": left(FAL, error(401), "authentication"),
     "502 of a gateway": done(APIXO, BAD_GATEWAY),
     "empty object for ever": left(PIXAZO, NOTHING, "timeout"),
@@ -156,6 +163,7 @@ _STATUS = {
 # Only fal gives the result in a reply of its own.
 _RESULT = {
     "500 twice": done(FAL, error(500), times=2),
+    "404 of somebody else": done(FAL, NOT_FOUND_PAGE, times=3),
     "in progress for ever": left(FAL, error(400, message="Request is still in progress"), "bad_response"),
     "empty object for ever": left(FAL, NOTHING, "bad_response"),
     "redirect for ever": left(FAL, AWAY, "bad_response"),
@@ -305,7 +313,7 @@ _RUN = {
 BALANCE = {
     "401": Check(action=error(401), kind="authentication"),
     "500": Check(action=error(500), kind="provider_unavailable"),
-    "empty object": Check(action=NOTHING, kind=None),
+    "empty object": Check(action=NOTHING, kind="bad_response"),
     "redirect": Check(action=AWAY, kind="bad_response"),
     "reset": Check(action=reset(), kind="provider_unavailable"),
     "hang": Check(action=hang(), kind="timeout"),

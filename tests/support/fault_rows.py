@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from remote_upscale.api_clients.sandbox import Action, Delays
+from faults import Action
+from remote_upscale.api_clients.sandbox import Delays
 
 PIXAZO, APIXO, FAL = "pixazo/crystal-image", "apixo/image-upscaler", "fal/seedvr2-image"
 """A model of each provider. Only fal can be asked for a job whose submit was not answered, or cancel one."""

@@ -3,21 +3,39 @@
 from decimal import Decimal
 
 from remote_upscale.api_clients.errors import ProviderFailed, SubmissionUnknown
-from remote_upscale.api_clients.ledger import Intent
+from remote_upscale.api_clients.ledger import Claim, Intent
 from remote_upscale.api_clients.providers.base import Handle
 
 HANDLE = Handle("fal", "fal/seedvr2-image", "r-1", "https://queue.fal.run/a/requests/r-1/status", None, None)
-KEPT = {"sha256": "c" * 64, "bytes": 5_000_000_000, "width": 40, "height": 30}
-RESULT = {"path": "/out/a.png", **KEPT}
+STORED = {"sha256": "c" * 64, "bytes": 5_000_000_000, "width": 40, "height": 30}
+RESULT = {"path": "/out/a.png", **STORED}
+
+METHODS = {
+    "take_place": lambda ledger, job: ledger.take_place(job, most=100),
+    "mark_submitting": lambda ledger, job: ledger.mark_submitting(job, link="f" * 64),
+    "mark_submitted": lambda ledger, job: ledger.mark_submitted(job, HANDLE),
+    "mark_unknown": lambda ledger, job: ledger.mark_unknown(job, SubmissionUnknown("No answer.")),
+    "adopt": lambda ledger, job: ledger.adopt(job, HANDLE),
+    "mark_stored": lambda ledger, job: ledger.mark_stored(job, **STORED),
+    "mark_completed": lambda ledger, job: ledger.mark_completed(job, **RESULT),
+    "mark_failed": lambda ledger, job: ledger.mark_failed(job, ProviderFailed("No.")),
+    "mark_lost": lambda ledger, job: ledger.mark_lost(job, ProviderFailed("No.")),
+    "mark_cancelled": lambda ledger, job: ledger.mark_cancelled(job, "Stopped."),
+    "release": lambda ledger, job: ledger.release(job),
+    "delete_unsent": lambda ledger, job: ledger.delete_unsent(job),
+    "claim": lambda ledger, job: ledger.claim(job),
+}
+"""The methods that make transitions of one job."""
 
 WAYS = {
     "prepared": [],
-    "submitting": ["submitting"],
-    "submitted": ["submitting", "submitted"],
-    "stored": ["submitting", "submitted", "kept"],
-    "completed": ["submitting", "submitted", "kept", "completed"],
-    "failed": ["submitting", "submitted", "failed"],
-    "submission_unknown": ["submitting", "unknown"],
+    "submitting": ["mark_submitting"],
+    "submitted": ["mark_submitting", "mark_submitted"],
+    "stored": ["mark_submitting", "mark_submitted", "mark_stored"],
+    "completed": ["mark_submitting", "mark_submitted", "mark_stored", "mark_completed"],
+    "failed": ["mark_submitting", "mark_submitted", "mark_failed"],
+    "cancelled": ["mark_submitting", "mark_submitted", "mark_cancelled"],
+    "submission_unknown": ["mark_submitting", "mark_unknown"],
 }
 """The steps that lead to each state."""
 
@@ -31,18 +49,17 @@ def intent(**changes):
         "source": "photo.png",
         "destination": "/out/a.png",
         "sandbox": False,
-        "cost": Decimal("0.00100000000000000001"),
+        "cost": Decimal("0.001000001"),
         "account": "e" * 16,
     }
     return Intent(**(values | changes))
 
 
 def prepare(ledger, **changes):
-    return ledger.enter(intent(**changes))
-
-
-def send(ledger, job):
-    assert ledger.submitting(job, link="f" * 64, most=100)
+    """A job that is prepared; its id."""
+    job = ledger.new_id()
+    assert ledger.insert_pending(intent(**changes), job=job) is None
+    return job
 
 
 def submitted(ledger, **changes):
@@ -51,7 +68,7 @@ def submitted(ledger, **changes):
 
 def completed(ledger, path="/out/a.png", **changes):
     job = submitted(ledger, **changes)
-    ledger.completed(job, **RESULT | {"path": path})
+    ledger.mark_completed(job, **RESULT | {"path": path})
     return job
 
 
@@ -59,29 +76,10 @@ def bring_to(ledger, state, **changes):
     job = prepare(ledger, **changes)
     for name in WAYS[state]:
         step(ledger, job, name)
-    assert ledger.look(job).state == state
+    assert ledger.get(job).state == state
     return job
 
 
 def step(ledger, job, name):
-    match name:
-        case "submitting":
-            send(ledger, job)
-        case "submitted":
-            ledger.submitted(job, HANDLE)
-        case "kept":
-            ledger.kept(job, **KEPT)
-        case "completed":
-            ledger.completed(job, **RESULT)
-        case "failed":
-            ledger.failed(job, ProviderFailed("No."))
-        case "lost":
-            ledger.lost(job, ProviderFailed("No."))
-        case "undelivered":
-            ledger.undelivered(job, ProviderFailed("No."))
-        case "unknown":
-            ledger.unknown(job, SubmissionUnknown("No answer."))
-        case "cancelled":
-            ledger.cancelled(job, "Stopped.")
-        case _:
-            getattr(ledger, name)(job)
+    """Make a transition that has to succeed."""
+    assert METHODS[name](ledger, job) in (None, True, Claim.TAKEN)

@@ -38,12 +38,42 @@ class NotInstalled(Exception):
 class PostgreSQL:
     """A running server.
 
-    Attributes:
+    Args:
+        command: that runs it.
+        folder: where it is, and its log.
+        user: who runs it.
         url: SQLAlchemy URL of its maintenance database, with the password.
+
+    Attributes:
+        url: the same.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, command: list[str | Path], folder: Path, user: str | None, url: str) -> None:
         self.url = url
+        self._command = command
+        self._folder = folder
+        self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the tests, which then stop it
+                **_as(self._user),
+            )
+        _wait_until_it_answers(self._process, self.url, self._folder / "log")
+
+    def stop(self) -> None:
+        """Stop it: clients are disconnected, and none can connect."""
+        if self._process is not None:
+            _stop(self._process)
+            self._process = None
 
     def create(self) -> str:
         """Make an empty database and return its SQLAlchemy URL."""
@@ -113,8 +143,12 @@ def serve(programs: Path) -> Generator[PostgreSQL]:
         (folder / "password").write_text(password)
         _give(folder, user)
         _make_cluster(programs, folder, user)
-        with _running(programs, folder, user, password) as url:
-            yield PostgreSQL(url)
+        server = _server(programs, folder, user, password)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -136,9 +170,8 @@ def _make_cluster(programs: Path, folder: Path, user: str | None) -> None:
         raise RuntimeError(f"initdb failed:\n{done.stdout}")
 
 
-@contextmanager
-def _running(programs: Path, folder: Path, user: str | None, password: str) -> Generator[str]:
-    """The server's process, once it answers."""
+def _server(programs: Path, folder: Path, user: str | None, password: str) -> PostgreSQL:
+    """The server of a cluster; it is still to be started."""
     port = _free_port()
     options = {
         "listen_addresses": "127.0.0.1",
@@ -153,22 +186,8 @@ def _running(programs: Path, folder: Path, user: str | None, password: str) -> G
     command = [programs / "postgres", "-D", folder / "data"]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is for the tests, which then stop it
-            **_as(user),
-        )
-    try:
-        url = f"postgresql+psycopg://{_OWNER}:{password}@127.0.0.1:{port}/postgres"
-        _wait_until_it_answers(process, url, folder / "log")
-        yield url
-    finally:
-        _stop(process)
+    url = f"postgresql+psycopg://{_OWNER}:{password}@127.0.0.1:{port}/postgres"
+    return PostgreSQL(command, folder, user, url)
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -135,7 +135,7 @@ def test_what_is_sent_is_valid_for_the_model(name, schema):
         if model is None:
             continue
         widgets = {key: value for key, value in node["inputs"].items() if key not in LINKED_OR_OURS}
-        assert model.effective(schema.parameters_of(model, as_executed(model, widgets)))
+        assert model.check(schema.parameters_of(model, as_executed(model, widgets)))
 
 
 def as_executed(model, widgets):

@@ -12,7 +12,6 @@ from typing import Any
 from remote_upscale.api_clients.models import Model
 from remote_upscale.api_clients.parameters import Choice, Choices, Integer, Number, Parameter
 from remote_upscale.api_clients.registry import PROVIDERS
-from remote_upscale.api_clients.settings import KEY_VARIABLES
 
 from .schemas import Input, Node, Output
 from .words import ENGLISH, Words
@@ -54,7 +53,7 @@ def facts(model: Model, words: Words) -> str:
         words.takes: f"{formats}{words.list_end}{limit}",
         words.sizes: words.list_end.join(_sizes(model, words)),
         words.price: f"{words.price_words(model.price)}{opened}{words.sources[model.price.source]}{closed}",
-        words.key: code(KEY_VARIABLES[model.provider]),
+        words.key: code(provider.key_variable),
         words.cancelling: words.can_cancel if provider.cancels else words.cannot_cancel,
     }
     return "\n".join(f"- **{head}**{words.colon}{fact}" for head, fact in rows.items())

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from remote_upscale.api_clients.models import Model
-from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.settings import KEY_VARIABLES
+from remote_upscale.api_clients.registry import PROVIDERS, find_model
 
 EXAMPLE = (768, 768)
 """Size of the picture that comes with ComfyUI."""
@@ -34,7 +33,7 @@ def note(what: str, *, needs: Sequence[str], costs: Sequence[str]) -> str:
 def key(*models: str) -> str:
     """What must be there to reach these models."""
     providers = list(dict.fromkeys(find_model(name).provider for name in models))
-    names = " and ".join(f"**{KEY_VARIABLES[provider]}**" for provider in providers)
+    names = " and ".join(f"**{PROVIDERS[provider].key_variable}**" for provider in providers)
     line = f"{names} in ComfyUI's environment."
     if "fal" not in providers:
         line += (
@@ -61,7 +60,7 @@ def cost(name: str, given: Mapping[str, object], size: tuple[int, int] | None = 
 def _example(model: Model, given: Mapping[str, object], size: tuple[int, int] | None) -> str:
     if size is None:
         return ""
-    values = model.effective(given)
+    values = model.check(given).values
     result = model.sizing.expect(values, size).size
     dollars = model.price.estimate(values, result)
     if dollars is None:

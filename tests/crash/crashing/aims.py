@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from remote_upscale.api_clients.sandbox import Action, Faults, hang, slow, state
+from faults import Action, Faults, hang, slow, state
 
 from .watch import Watch
 

@@ -6,12 +6,10 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
-from remote_upscale.api_clients.registry import find_model
-from remote_upscale.api_clients.sandbox import Sandbox
-from remote_upscale.api_clients.settings import KEY_VARIABLES
+from faulty_sandbox import FaultySandbox
+from remote_upscale.api_clients.registry import PROVIDERS, ROOTS, find_model
 
 from .aims import choose
 from .books import audit, left_over
@@ -47,7 +45,7 @@ class Lane:
         self,
         model: str,
         parameters: Mapping[str, str],
-        sandbox: Sandbox,
+        sandbox: FaultySandbox,
         folder: Path,
         report: Report,
         *,
@@ -61,10 +59,16 @@ class Lane:
         self._folder = folder / self._model.provider
         self._home, self._work = self._folder / "home", self._folder / "work"
         self._home.mkdir(parents=True)
-        roots = {f"REMOTE_UPSCALE_{name.upper()}_URL": url for name, url in asdict(sandbox.roots).items()}
+        roots = {ROOTS[name].variable: url for name, url in sandbox.roots.items()}
         own = {"REMOTE_UPSCALE_HOME": str(self._home), "REMOTE_UPSCALE_HOSTING": "fal"}
         self._commands = Commands(
-            {**roots, **own, **dict.fromkeys(KEY_VARIABLES.values(), "key"), **environment}, self._folder
+            {
+                **roots,
+                **own,
+                **dict.fromkeys((provider.key_variable for provider in PROVIDERS.values()), "key"),
+                **environment,
+            },
+            self._folder,
         )
         self._rng = random.Random(f"{report.seed} {model}")
         self._resume_first = resume_first

@@ -40,7 +40,7 @@ class Picture:
 def draw(folder: Path, count: int, seed: int, model: Model, parameters: dict[str, object]) -> list[Picture]:
     """Write so many pictures of noise into a folder."""
     folder.mkdir(parents=True)
-    values = model.effective(parameters)
+    values = model.check(parameters).values
     noise = np.random.default_rng(seed)
     pictures: list[Picture] = []
     for index in range(count):

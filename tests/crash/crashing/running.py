@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from faulty_sandbox import FaultySandbox
 from remote_upscale.api_clients.registry import MODELS
-from remote_upscale.api_clients.sandbox import Delays, Sandbox
+from remote_upscale.api_clients.sandbox import Delays
 
 from .lane import Lane
 from .report import Report
@@ -45,7 +46,7 @@ async def crash_run(
         lanes: list[Lane] = []
         for model, parameters in _MODELS.items():
             # The job is done when the submit is answered: what is to be long is made so by faults.
-            sandbox = Sandbox(MODELS.values(), delays=Delays(queue=0, run=0), folder=folder)
+            sandbox = FaultySandbox(MODELS.values(), delays=Delays(queue=0, run=0), folder=folder)
             await stack.enter_async_context(sandbox)
             lane = Lane(
                 model,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from remote_upscale.api_clients.sandbox import Recorded, Sandbox
+from faulty_sandbox import FaultySandbox
+from remote_upscale.api_clients.sandbox import Recorded
 
 _JUST_NOW = 0.03
 """Seconds for which a process that has put a file in place is taken to be still at storing."""
@@ -20,7 +21,7 @@ class Watch:
         results: the folder of the process's result store.
     """
 
-    def __init__(self, sandbox: Sandbox, outputs: list[Path], results: Path) -> None:
+    def __init__(self, sandbox: FaultySandbox, outputs: list[Path], results: Path) -> None:
         self._sandbox, self._outputs, self._results = sandbox, outputs, results
         seen = sandbox.requests
         self._before = seen[-1] if seen else None

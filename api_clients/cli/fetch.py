@@ -1,0 +1,74 @@
+"""``remote-upscale fetch``: bring the result of a job that was ordered elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+from ..engine import Engine, OnProgress
+from ..errors import RemoteUpscaleError
+from ..models import Model
+from ..registry import find_model
+from ..settings import Settings
+from . import exits
+from .batch import Batch
+from .interrupts import run_until_stopped
+from .naming import name_fetched
+from .output import Printer, Result, tell
+from .run import completed, tell_resumable
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run the command and return its exit status."""
+    printer = Printer(json=arguments.json)
+    blank = Result(
+        input=arguments.request_id, model=arguments.model, request_id=arguments.request_id, reused=True
+    )
+    try:
+        model, settings = find_model(arguments.model), Settings.load()
+    except RemoteUpscaleError as error:
+        return _refuse(printer, blank, error)
+    return run_until_stopped(partial(_fetch_one, model, arguments.output, settings, blank, printer))
+
+
+async def _fetch_one(model: Model, target: str, settings: Settings, blank: Result, printer: Printer) -> int:
+    try:
+        async with Engine.open(settings) as engine:
+            batch = Batch(
+                blank=[blank],
+                work=partial(_fetch, engine, model, target, blank),
+                request_ids=partial(_ids, blank),
+                printer=printer,
+            )
+            try:
+                [result] = await batch.run()
+            except asyncio.CancelledError:
+                await tell_resumable(engine)
+                raise
+    except RemoteUpscaleError as error:
+        return _refuse(printer, blank, error)
+    return exits.DONE if result.error is None else exits.of_error(result.error)
+
+
+async def _fetch(
+    engine: Engine, model: Model, target: str, blank: Result, _index: int, on_progress: OnProgress
+) -> Result:
+    fetched = await engine.fetch(model, blank.input, on_progress)
+    place = await asyncio.to_thread(name_fetched, blank.input, target, fetched.format)
+    outcome = await engine.deliver(fetched, place.absolute())
+    return replace(completed(blank.input, outcome), reused=True, ordered="elsewhere")
+
+
+async def _ids(blank: Result) -> Mapping[int, str]:
+    return {0: blank.input}
+
+
+def _refuse(printer: Printer, blank: Result, error: RemoteUpscaleError) -> int:
+    if printer.json:
+        printer.result(replace(blank, error=error))
+    else:
+        tell(str(error))
+    return exits.of_error(error)

@@ -1,0 +1,435 @@
+"""One run of a job: host → submit → wait → fetch → store → deliver."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from ..errors import (
+    BadResponse,
+    HostingFailed,
+    Meaning,
+    NotFound,
+    RemoteUpscaleError,
+    ResultLost,
+    SubmissionUnknown,
+)
+from ..files.atomic_write import copy_into_place, move_into_place
+from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo, Info
+from ..files.sniff import format_of_file
+from ..ledger import Claim, Intent, JobRow, JobState
+from ..models import Model
+from ..providers.base import Done, Failed, Handle, Output, Queued, State, Submitted
+from ..providers.client import Answer
+from ..results.cache import Found
+from ..uninterrupted import uninterrupted
+from .fetching import Fetched, Fetcher
+from .job import Outcome, ResultSpec, Stage
+from .prepare import PreparedJob
+from .progress import ProgressReporter
+from .reconcile import reconcile
+from .record import JobRecord
+from .services import Services
+from .waiting import Waiter, WatchedJob
+
+_PLACES_EVERY = 0.3
+"""Seconds between two looks whether there is a place for one more job of a key."""
+
+
+class Busy(NotFound):
+    """Another process is at the job."""
+
+
+@dataclass(frozen=True)
+class _Delivered:
+    """A result at its place; ``temporary`` as in ``Outcome``."""
+
+    path: Path
+    temporary: bool
+    info: Info
+
+
+class JobRun:
+    """One run of one job. However it ends, ``JobRecord.settle`` leaves the ledger as that way out wants it.
+
+    Args:
+        services: what it is run with.
+        model: the upscaler.
+        job: our id of the job.
+        spec: what its result has to be.
+        reporter: is told of its progress.
+        time_limit: seconds in which the provider must be done; ``None`` for the settings' limits alone.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        model: Model,
+        job: str,
+        spec: ResultSpec,
+        reporter: ProgressReporter,
+        *,
+        time_limit: float | None = None,
+    ) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._model = model
+        self._spec = spec
+        self._reporter = reporter
+        self._time_limit = time_limit
+        self._client = services.client(model)
+        self._waiter = Waiter(self._client, services.settings, services.strategies, reporter)
+        self._record = JobRecord(services, model, job, reporter)
+
+    async def order(
+        self, prepared: PreparedJob, *, unless_exists: bool, excluding: Collection[str] = ()
+    ) -> Outcome | None:
+        """Order a new job and bring its result.
+
+        Args:
+            prepared: the job.
+            unless_exists: not where another job of the same identity has a result, or may come to one.
+            excluding: our ids of jobs of which that is known not to be so.
+
+        Returns:
+            ``None`` where there is another job; nothing was sent.
+
+        Raises:
+            RemoteUpscaleError: it could not be done; what is paid for stays in the ledger.
+            OwnershipLost: another process took this one for dead, and has the job.
+            CancelledError: after the provider was told, where that is possible.
+        """
+        async with self._settling():
+            if not await self._record.pending(prepared, unless_exists=unless_exists, excluding=excluding):
+                return None
+            await self._take_place()
+            link = await self._host(prepared)
+            answer = await self._submit(prepared, link)
+            submitted = time.monotonic()
+            self._reporter.set_eta(await self._usual_seconds(prepared))
+            handle, state = answer.value.handle, answer.value.state
+            output = await self._wait(handle, state, answer.retry_after, submitted)
+            delivered = await self._fetch_and_deliver(handle, output)
+        had_alpha = isinstance(prepared.input, ImageInfo) and prepared.input.alpha
+        return self._outcome(delivered, cost=prepared.cost, notes=prepared.notes, had_alpha=had_alpha)
+
+    async def resume(self, row: JobRow) -> Outcome:
+        """Bring the result of a job that was left behind, or that is stored but not delivered.
+
+        Raises:
+            Busy: another process is at it.
+            RemoteUpscaleError: it cannot be had; its meaning tells whether it ever can.
+        """
+        async with self._settling():
+            await self._claim(row)
+            if row.state is JobState.STORED:
+                outcome = await self._redeliver(row)
+                assert outcome is not None  # what was never delivered is an error instead
+                return outcome
+            handle = self._handle(row)
+            output = await self._wait(handle, Queued(), 0.0, _since(row.submitted))
+            delivered = await self._fetch_and_deliver(handle, output)
+        return self._outcome(delivered, cost=Decimal(0), reused=True)
+
+    async def fetch(self, intent: Intent, handle: Handle) -> Outcome | JobRow:
+        """Bring the result of a job that was ordered elsewhere.
+
+        Returns:
+            The job's row where it is on record already; nothing was done then.
+
+        Raises:
+            NotFound: the provider knows no such job.
+            RemoteUpscaleError: its result cannot be had.
+        """
+        async with self._settling():
+            there = await self._record.fetched(intent, handle)
+            if there is not None:
+                return there
+            output = await self._wait(handle, Queued(), 0.0, None)
+            delivered = await self._fetch_and_deliver(handle, output)
+        return self._outcome(delivered, cost=Decimal(0), reused=True)
+
+    async def redeliver(self, row: JobRow) -> Outcome | None:
+        """Bring the result of a job that is over: stored, delivered before, or still at the provider.
+
+        Returns:
+            ``None`` when it was delivered once, and is not to be had any more.
+
+        Raises:
+            ResultLost: what is stored is damaged, and the provider has it no more.
+            RemoteUpscaleError: it cannot be had now.
+        """
+        return await self._redeliver(row)
+
+    @asynccontextmanager
+    async def _settling(self) -> AsyncGenerator[None]:
+        """Settle the job however the block ends. This process counts as its driver from the beginning."""
+        with self._services.driving(self._record.job):
+            try:
+                yield
+            except BaseException as error:
+                told = await uninterrupted(self._record.settle(error))
+                if told is error:
+                    raise
+                raise told from error
+
+    async def _take_place(self) -> None:
+        """Wait until fewer jobs of this key are at the provider than are allowed, over all processes."""
+        most = self._settings.at_once
+        while not await self._record.place(most):
+            await self._await_place(most)
+
+    async def _claim(self, row: JobRow) -> None:
+        most = None if row.state is JobState.STORED else self._settings.at_once
+        while (claim := await self._record.claim(row, most=most)) is Claim.FULL:
+            await self._await_place(self._settings.at_once)
+        if claim is Claim.BUSY:
+            raise Busy("Another process is at this job already.", request_id=row.request_id)
+
+    async def _await_place(self, most: int) -> None:
+        self._reporter.report(Stage.QUEUED, note=f"{most} jobs are under way with this key already")
+        await asyncio.sleep(_PLACES_EVERY * random.uniform(0.5, 1.5))  # noqa: S311 (no secret)
+
+    async def _host(self, prepared: PreparedJob) -> str:
+        """Where the provider can fetch the input."""
+        if prepared.upload is None or prepared.input is None:
+            return str(prepared.job.source)
+        limits = self._settings.time
+        self._reporter.report(Stage.HOSTING, fraction=0.0)
+        try:
+            async with asyncio.timeout(limits.transfer):
+                hosted = await self._services.hosting.host(
+                    prepared.upload,
+                    name_suffix=SUFFIXES[prepared.input.format],
+                    media_type=MEDIA_TYPES[prepared.input.format],
+                    digest=prepared.upload_digest,
+                    valid_for=limits.queue + limits.run,
+                    progress=lambda done, total: self._reporter.transferred(Stage.HOSTING, done, total),
+                )
+        except TimeoutError:
+            raise HostingFailed(
+                f"The input was not uploaded after {limits.transfer:g} s.",
+                hint="Raise `transfer` under [time] in settings.toml; nothing was charged.",
+            ) from None
+        return hosted.url
+
+    async def _submit(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
+        """Send the one request that costs money, recorded before and after.
+
+        A cancellation waits a moment for the reply, as it holds the id of what is paid for.
+        """
+        self._reporter.report(Stage.QUEUED)
+        await self._record.submitting(link)
+        sending = asyncio.ensure_future(self._send(prepared, link))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            with suppress(asyncio.CancelledError):
+                await uninterrupted(asyncio.wait([sending], timeout=self._settings.time.cancel))
+            sending.cancel()
+            with suppress(RemoteUpscaleError, asyncio.CancelledError):  # what came of it is on record
+                await uninterrupted(sending)
+            raise
+
+    async def _send(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
+        try:
+            answer = await self._client.submit(self._model, prepared.values, link)
+        except SubmissionUnknown as error:
+            await self._record.unknown(error)
+            handle = await self._reconciled()
+            if handle is None:
+                raise
+            return Answer(Submitted(handle, Queued()), 0.0)
+        await self._record.submitted(answer.value.handle)
+        return answer
+
+    async def _reconciled(self) -> Handle | None:
+        """The job after all, where the provider can be asked for it."""
+        row = await self._services.ledger.call(self._services.ledger.sync.get, self._record.job)
+        found = await reconcile(row, self._services) if row is not None else None
+        if found is None:
+            return None
+        self._record.adopted(found)
+        return found.handle
+
+    async def _wait(
+        self, handle: Handle | None, state: State, retry_after: float | None, submitted: float | None
+    ) -> Output:
+        """Where the result is, once the provider is done.
+
+        Args:
+            handle: the job; ``None`` when it was finished in the reply to its submit.
+            state: what that reply said.
+            retry_after: the seconds that it asked to wait, if any.
+            submitted: when that was, by ``time.monotonic()``, where it is known.
+        """
+        if handle is not None:
+            watched = WatchedJob(handle, self._model, submitted, self._time_limit)
+            state = await self._waiter.wait(watched, state, retry_after)
+        output = self._output(state)
+        self._record.done = True
+        return output
+
+    async def _fetch_and_deliver(self, handle: Handle | None, output: Output) -> _Delivered:
+        """Fetch a finished job's result, store it, and bring it to its place."""
+
+        async def fresh() -> Output:
+            assert handle is not None
+            return self._output(await self._waiter.result(WatchedJob(handle, self._model, None)))
+
+        fetcher = Fetcher(self._services, self._record.job, self._spec, self._reporter)
+        async with fetcher.fetched(output, fresh if handle is not None else None) as fetched:
+            await uninterrupted(self._store(fetched))  # an interrupt has to know whether it is kept
+            return await self._deliver(fetched)
+
+    async def _store(self, fetched: Fetched) -> None:
+        """First into the store, then to where it is wanted: whichever fails, the other has it."""
+        trouble = await self._services.cache.store(fetched.file.path, fetched.sha256, fetched.info.bytes)
+        if trouble is None:
+            await self._record.stored(fetched)
+            await self._services.cache.remember(fetched.sha256, fetched.info.bytes)
+        else:
+            self._record.notes.append(trouble)
+
+    async def _deliver(self, fetched: Fetched) -> _Delivered:
+        """What is in a folder as store is copied from there, durable as it is; else the download is moved."""
+        destination = self._spec.destination
+        local = await asyncio.to_thread(self._services.cache.local_path, fetched.sha256)
+        temporary = False
+        if destination is None:
+            path = local
+            if path is None:
+                path, temporary = await asyncio.to_thread(fetched.file.take), True
+        else:
+            path = destination
+            if local is not None:
+                await asyncio.to_thread(copy_into_place, local, destination)
+            else:
+                await asyncio.to_thread(move_into_place, fetched.file.path, destination)
+        await self._record.completed(destination and destination.absolute(), fetched)
+        await self._services.cache.trim(keep=None if destination else fetched.sha256)
+        return _Delivered(path, temporary, fetched.info)
+
+    async def _redeliver(self, row: JobRow) -> Outcome | None:
+        scratch = self._services.partials / f"{row.id}.result"
+        restored = await self._services.cache.restore(row, self._spec.destination, scratch)
+        if restored.path is not None:
+            if self._record.state is JobState.STORED:
+                await self._record.redelivered(self._spec.destination, row)
+            return await self._restored(row, restored.path, temporary=restored.temporary)
+        outcome = await self._fetch_again(row)
+        if outcome is None and (restored.found is Found.DAMAGED or row.state is JobState.STORED):
+            lost = ResultLost(
+                "The stored result is damaged or gone, and the provider has it no more.",
+                hint="A new run orders it again.",
+                request_id=row.request_id,
+                meaning=Meaning.OVER,
+            )
+            await self._record.lost(lost)
+            raise lost
+        return outcome
+
+    async def _fetch_again(self, row: JobRow) -> Outcome | None:
+        """Fetch a result once more, where the provider still has it."""
+        if row.handle is None or row.sandbox:  # an embedded sandbox is gone with its process
+            return None
+        handle = self._handle(row)
+        try:
+            output = await self._wait(handle, Queued(), 0.0, _since(row.submitted))
+            delivered = await self._fetch_and_deliver(handle, output)
+        except RemoteUpscaleError as error:
+            if error.meaning is Meaning.OVER or isinstance(error, (NotFound, ResultLost, BadResponse)):
+                return None
+            raise
+        return self._outcome(delivered, cost=Decimal(0), reused=True)
+
+    def _output(self, final: State) -> Output:
+        """Where a finished job's result is; raises the error of one that failed."""
+        match final:
+            case Done(Output() as output):
+                return output
+            case Failed():
+                raise self._record.ended(final)
+            case _:
+                raise BadResponse("The job is done but the provider gives no result for it.")
+
+    def _handle(self, row: JobRow) -> Handle:
+        """The job's handle; built again where the provider's root has moved since."""
+        provider, handle = self._client.provider, row.handle
+        if handle is None or provider.under_root(handle.status_url) is None:
+            handle = provider.handle(self._model, row.request_id or "")
+        self._record.handle = handle
+        return handle
+
+    async def _usual_seconds(self, prepared: PreparedJob) -> float | None:
+        """How long earlier jobs of the model and size took; nothing is said where that is not known."""
+        if prepared.pixels is None:
+            return None
+        ledger = self._services.ledger
+        with suppress(RemoteUpscaleError):
+            return await ledger.call(
+                ledger.sync.usual_seconds, self._model.id, prepared.pixels, sandbox=self._settings.sandbox
+            )
+        return None
+
+    def _outcome(
+        self,
+        delivered: _Delivered,
+        *,
+        cost: Decimal | None,
+        reused: bool = False,
+        notes: tuple[str, ...] = (),
+        had_alpha: bool = False,
+    ) -> Outcome:
+        """The outcome of a job whose result was fetched just now."""
+        info, expected = delivered.info, self._spec.expected
+        said = [*notes, *self._waiter.notes, *self._record.notes]
+        if had_alpha and isinstance(info, ImageInfo) and not info.alpha:
+            said.append("The input has alpha, the result has none.")
+        if expected is not None and expected.exact and expected.size != info.size:
+            said.append(
+                f"The result is {info.width}×{info.height}; {expected.width}×{expected.height} was expected."
+            )
+        return Outcome(
+            model=self._model,
+            path=delivered.path,
+            temporary=delivered.temporary,
+            format=info.format,
+            request_id=self._record.handle.request_id if self._record.handle else None,
+            cost=cost,
+            seconds=self._reporter.elapsed,
+            reused=reused,
+            sandbox=self._settings.sandbox,
+            width=info.width,
+            height=info.height,
+            notes=tuple(said),
+        )
+
+    async def _restored(self, row: JobRow, path: Path, *, temporary: bool) -> Outcome:
+        """The outcome of a job whose result was there already."""
+        return Outcome(
+            model=self._model,
+            path=path,
+            temporary=temporary,
+            format=await asyncio.to_thread(format_of_file, path),
+            request_id=row.request_id,
+            cost=Decimal(0),
+            seconds=self._reporter.elapsed,
+            reused=True,
+            sandbox=row.sandbox,
+            width=row.width or 0,
+            height=row.height or 0,
+            notes=tuple(self._record.notes),
+        )
+
+
+def _since(moment: datetime | None) -> float | None:
+    """A moment of the ledger on the clock of ``time.monotonic()``."""
+    return None if moment is None else time.monotonic() - (datetime.now(UTC) - moment).total_seconds()
