@@ -56,7 +56,7 @@ def pictures(count: int, side: int) -> Any:
 
 
 def measure(home: Path) -> dict[str, float]:
-    """Send both batches, in a process of its own: bytes of sources and results and above them, and seconds."""
+    """Send both batches, in a process of its own: bytes of sources, results, and above them; seconds."""
     from remote_upscale.api_clients.registry import find_model  # noqa: PLC0415
     from remote_upscale.api_clients.settings import Settings  # noqa: PLC0415
     from remote_upscale.nodes.image import Batch, upscale_images  # noqa: PLC0415
