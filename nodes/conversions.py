@@ -28,16 +28,22 @@ class VideoToFrames(io.ComfyNode):
             node_id="RemoteUpscaleVideoToFrames",
             display_name="Video to Frames (exact)",
             category=_CATEGORY,
-            description="The frames of a clip, or a part of them, in exact colours and at the exact rate.",
+            description="Decodes a clip, or part of it, into frames in exact colours and at its exact rate.",
             search_aliases=["decode video", "get video components", "load frames", "extract frames"],
             inputs=[
                 io.Video.Input("video"),
-                io.Int.Input("start", default=0, min=0, max=2**31 - 1, tooltip="The first frame."),
                 io.Int.Input(
-                    "count", default=0, min=0, max=2**31 - 1, tooltip="How many frames at most; 0 is all."
+                    "start",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    tooltip="Number of the first frame, counted from 0.",
                 ),
                 io.Int.Input(
-                    "stride", default=1, min=1, max=10000, tooltip="1 is every frame, 2 every other one."
+                    "count", default=0, min=0, max=2**31 - 1, tooltip="How many frames at most; 0 for all."
+                ),
+                io.Int.Input(
+                    "stride", default=1, min=1, max=10000, tooltip="1 takes every frame, 2 every second one."
                 ),
                 io.Float.Input(
                     "max_memory",
@@ -45,20 +51,21 @@ class VideoToFrames(io.ComfyNode):
                     min=0.0,
                     max=100000.0,
                     step=0.5,
-                    tooltip="Gigabytes that the frames may take; more is refused before decoding. 0: any.",
+                    tooltip="Most gigabytes that the frames may take; more is refused before decoding. "
+                    "0: no limit.",
                 ),
                 io.Boolean.Input(
                     "exact",
                     default=True,
                     advanced=True,
-                    tooltip="Off: somewhat faster, with colour edges less smooth.",
+                    tooltip="Off: somewhat faster, with less smooth colour edges.",
                 ),
             ],
             outputs=[
                 io.Image.Output("images"),
-                io.Audio.Output("audio", tooltip="Of the same time; nothing where the clip is silent."),
+                io.Audio.Output("audio", tooltip="Sound of the same time span; empty if the clip is silent."),
                 io.Float.Output("frame_rate"),
-                io.String.Output("notes", tooltip="What is odd about the clip, in sentences."),
+                io.String.Output("notes", tooltip="Anything unusual about the clip, in sentences."),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -89,11 +96,14 @@ class FramesToVideo(io.ComfyNode):
             node_id="RemoteUpscaleFramesToVideo",
             display_name="Frames to Video (exact)",
             category=_CATEGORY,
-            description="Frames as a clip (H.264 in MP4) in their exact colours and at their exact rate.",
+            description="Encodes frames as a clip (H.264 in MP4) in exact colours and at the exact rate.",
             search_aliases=["encode video", "create video", "combine frames"],
             inputs=[
                 io.Image.Input("images"),
-                frame_rate_input("29.97002997 and the like are taken as the fractions that they stand for."),
+                frame_rate_input(
+                    "Frames per second. Values such as 29.97002997 are taken as the exact fractions "
+                    "that they stand for."
+                ),
                 io.Audio.Input("audio", optional=True),
                 io.Int.Input(
                     "crf",
@@ -101,7 +111,7 @@ class FramesToVideo(io.ComfyNode):
                     min=0,
                     max=51,
                     advanced=True,
-                    tooltip="Quality: 0 is lossless in Y'CbCr, 16 cannot be told from the original.",
+                    tooltip="Quality: 0 is lossless in Y'CbCr, 16 looks the same as the original.",
                 ),
             ],
             outputs=[io.Video.Output("video")],

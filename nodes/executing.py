@@ -54,7 +54,7 @@ async def upscaled_video(
     if isinstance(video, torch.Tensor):
         video = Frames(video, exact_rate(frame_rate), audio)
     elif audio is not None:
-        notes = ("The sound on the node's audio input was not used: a VIDEO has its own.",)
+        notes = ("The node's audio input was not used, because a VIDEO has its own sound.",)
     with host.working_folder(keep=True) as folder:
         task = VideoTask(
             model=model, video=video, parameters=parameters, options=options, folder=folder, notes=notes

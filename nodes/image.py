@@ -133,10 +133,10 @@ def _check(images: torch.Tensor) -> None:
     if images.ndim != 4 or images.shape[3] not in {3, 4}:
         raise InvalidInput(
             f"The pictures have the shape {list(images.shape)} instead of [batch, height, width, 3 or 4].",
-            hint="Give an IMAGE.",
+            hint="Connect an IMAGE.",
         )
     if not len(images):
-        raise InvalidInput("The batch of pictures is empty.", hint="Give at least one picture.")
+        raise InvalidInput("The batch of pictures is empty.", hint="Connect at least one picture.")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class RunOptions:
     def unmet(self, model: Model) -> tuple[str, ...]:
         """What was asked for and a model does not offer, as sentences for the report."""
         if self.private and not offers_privacy(model):
-            return (f"private was not possible: {model.title} gives its results as links only.",)
+            return (f"private had no effect: {model.title} returns its results only as links.",)
         return ()
 
 

@@ -16,6 +16,7 @@ from .report import Entry, spent
 _log = logging.getLogger(__name__)
 
 _TINY = 1e-9
+_PREPARING = "preparing"
 _SHARE = {
     Stage.HOSTING: (0.0, 0.15),
     Stage.QUEUED: (0.15, 0.05),
@@ -104,7 +105,7 @@ class NodeProgress:
         if len(latest) == 1:
             return _words(latest[0])
         under_way = [one for one, over in zip(latest, done, strict=True) if not over]
-        where = Counter(_NAMES[one.stage] if one else "preparing" for one in under_way)
+        where = Counter(one.stage.value if one else _PREPARING for one in under_way)
         parts = [f"{sum(done)} of {len(done)} done", *(f"{n} {what}" for what, n in where.items())]
         longest = max((one.remaining or 0.0 for one in under_way if one), default=0.0)
         return ", ".join(parts + _to_go(longest))
@@ -114,15 +115,6 @@ class NodeProgress:
             heard, done = list(self._heard), list(self._done)
         now = self._clock()
         return [one and one.now(now) for one in heard], done
-
-
-_NAMES = {
-    Stage.HOSTING: "hosting",
-    Stage.QUEUED: "queued",
-    Stage.RUNNING: "running",
-    Stage.FETCHING: "fetching",
-    Stage.CANCELLED: "cancelled",
-}
 
 
 def _fraction(progress: Progress | None) -> float:
@@ -135,17 +127,17 @@ def _fraction(progress: Progress | None) -> float:
 
 
 def _words(progress: Progress | None) -> str:
+    """As the command line says it, and besides how far a transfer is, or how long the provider is at it."""
     if progress is None:
-        return "preparing"
-    words = _NAMES[progress.stage]
+        return _PREPARING
+    words = progress.stage.value
     if progress.fraction is not None:
         words += f" {progress.fraction:.0%}"
-    if progress.position is not None:
-        words += f" at place {progress.position + 1}"
     if progress.stage is Stage.RUNNING:
         words += f" {progress.elapsed:.0f} s"
-    words = ", ".join([words, *_to_go(progress.remaining)])
-    return f"{words} ({progress.note})" if progress.note else words
+    ahead = [] if progress.position is None else [f"{progress.position} ahead"]
+    note = [progress.note] if progress.note else []
+    return ", ".join([words, *ahead, *_to_go(progress.remaining), *note])
 
 
 def _to_go(seconds: float | None) -> list[str]:

@@ -24,13 +24,13 @@ class RunOptionsNode(io.ComfyNode):
             node_id="RemoteUpscaleOptions",
             display_name="Remote Upscale Options",
             category="Remote Upscale",
-            description="How the jobs of upscaling nodes are run, besides their models' own parameters.",
+            description="How the jobs of upscaling nodes are run. Models' own parameters are on the nodes.",
             inputs=[
                 io.String.Input(
                     "account",
                     default="",
-                    tooltip="Name of the keys in credentials.toml, never a key itself. Empty: those of the "
-                    "environment, then of the account named default.",
+                    tooltip="Name of an account in credentials.toml, never a key itself. Empty: the keys of "
+                    "the environment, then those of the account named default.",
                 ),
                 io.Float.Input(
                     "time_limit",
@@ -38,27 +38,27 @@ class RunOptionsNode(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=1.0,
-                    tooltip="Seconds after which a job is left to itself; a later run takes it up again "
-                    "without paying. 0: the limits of the settings.",
+                    tooltip="Seconds after which the node stops waiting for a job; a later run fetches its "
+                    "result without paying again. 0: the limits of the settings.",
                 ),
                 io.Boolean.Input(
                     "reuse",
                     default=True,
-                    tooltip="Take an earlier result of the same picture and parameters, and join running "
+                    tooltip="Use an earlier result of the same picture and parameters, and join running "
                     "jobs. Off: every run is paid for.",
                 ),
                 io.Combo.Input(
                     "on_failure",
                     options=[str(way) for way in OnFailure],
                     default=str(OnFailure.STOP),
-                    tooltip="When a picture of a batch fails: stop, or keep its source, scaled by Lanczos, "
-                    "which the report says.",
+                    tooltip="If a picture of a batch fails: stop, or keep its source, scaled by Lanczos and "
+                    "noted in the report.",
                 ),
                 io.Boolean.Input(
                     "private",
                     default=False,
                     tooltip="Have results sent inside the reply (sync_mode), so that the provider does not "
-                    "keep them. Where a model does not offer that, nothing changes.",
+                    "keep them. Has no effect on models that do not offer this.",
                 ),
                 io.Float.Input(
                     "max_cost",
@@ -66,16 +66,16 @@ class RunOptionsNode(io.ComfyNode):
                     min=0.0,
                     max=100000.0,
                     step=0.01,
-                    tooltip="US dollars that a node's jobs may cost together; what has no known price is "
-                    "refused then. 0: any.",
+                    tooltip="Most US dollars that a node's jobs may cost together; jobs without a known "
+                    "price are then refused. 0: no limit.",
                 ),
                 io.Boolean.Input(
                     "order_unanswered",
                     default=False,
                     optional=True,
                     advanced=True,
-                    tooltip="Order anew what was sent before and never answered, although both may be "
-                    "charged. All else is still reused.",
+                    tooltip="Order jobs again that were sent before and never answered, although both may be "
+                    "charged. Everything else is still reused.",
                 ),
             ],
             outputs=[Options.Output("options")],

@@ -249,7 +249,7 @@ def remove_temporary(outcome: Outcome) -> None:
 
 def _stopping(meaning: Meaning) -> Cancelled:
     return Cancelled(
-        "ComfyUI is being stopped.",
-        hint="Run it again after the next start; a result that is already paid for is fetched then.",
+        "ComfyUI is shutting down.",
+        hint="Run the same again after restarting; a result that is paid for is then fetched.",
         meaning=meaning,
     )

@@ -17,7 +17,7 @@ from ..api_clients.parameters import Choice, Choices, Flag, Integer, Number, Par
 
 NOT_SET = -1
 """What a number's widget says for "not sent": a widget always has a value."""
-_NOT_SENT = f" {NOT_SET} leaves it to the provider."
+_NOT_SENT = f" {NOT_SET} lets the provider decide."
 _STEP = 0.01
 _LARGEST = 2**31 - 1
 
@@ -78,8 +78,8 @@ def _check_choices(model: Model, given: Mapping[str, object]) -> None:
         chosen = value.get(name) if isinstance(value, dict) else None
         if chosen is None:
             raise InvalidParameter(
-                f"{name} is missing or none of its choices; it must be {model.parameter(name).allowed}.",
-                hint="Choose one on the node; in an API workflow, give it besides what belongs to it.",
+                f"{name} is missing or not one of its choices; it must be {model.parameter(name).allowed}.",
+                hint="Choose one on the node; in an API workflow, set it along with its dependent inputs.",
             )
 
 
@@ -136,7 +136,7 @@ def _number(parameter: Integer | Number, common: dict[str, Any]) -> Any:
     least = NOT_SET if unset else parameter.minimum
     start = NOT_SET if unset else parameter.default
     if isinstance(parameter, Integer):
-        # What is drawn anew for every run would be paid for every time, so a seed stays as it is.
+        # A seed that changes with every run would be paid for every time, so it stays as it is.
         control = io.ControlAfterGenerate.fixed if parameter.name == "seed" else None
         return io.Int.Input(
             parameter.name,

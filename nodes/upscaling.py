@@ -19,10 +19,10 @@ from .options import RunOptions, offers_privacy
 _IMAGES, _VIDEOS = "Remote Upscale/Image", "Remote Upscale/Video"
 _ALIASES = ["upscale", "super resolution", "enhance", "restore", "enlarge", "remote", "cloud"]
 _REPORT = io.String.Output(
-    "report", tooltip="JSON: request ids, cost, seconds, what was reused, what was adapted."
+    "report", tooltip="JSON: request ids, cost, seconds, and what was reused or adapted."
 )
 _OPTIONS = schema.Options.Input(
-    "options", optional=True, tooltip="How the jobs are run: Remote Upscale Options."
+    "options", optional=True, tooltip="How the jobs are run; connect Remote Upscale Options."
 )
 
 
@@ -42,7 +42,9 @@ class UpscaleImage(io.ComfyNode):
             description=_description(model),
             search_aliases=_aliases(model),
             inputs=[
-                io.Image.Input("image", tooltip="Pictures; each is a job, and all run at once."),
+                io.Image.Input(
+                    "image", tooltip="One picture or more; each is a job, and all run at the same time."
+                ),
                 *schema.widgets(model),
                 _OPTIONS,
             ],
@@ -79,11 +81,11 @@ class UpscaleVideo(io.ComfyNode):
                 io.MultiType.Input(
                     "video",
                     [io.Video, io.Image],
-                    tooltip="A VIDEO, whose file is sent as it is where possible, or frames as IMAGE.",
+                    tooltip="A VIDEO, whose file is sent unchanged if possible, or frames (IMAGE).",
                 ),
                 *schema.widgets(model),
-                schema.frame_rate_input("Of frames; a VIDEO has its own.", optional=True),
-                io.Audio.Input("audio", optional=True, tooltip="Sound of frames; a VIDEO has its own."),
+                schema.frame_rate_input("Frame rate of frames; a VIDEO has its own.", optional=True),
+                io.Audio.Input("audio", optional=True, tooltip="Sound for frames; a VIDEO has its own."),
                 _OPTIONS,
             ],
             outputs=[io.Video.Output("video"), _REPORT],

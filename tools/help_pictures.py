@@ -20,7 +20,7 @@ from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.models import Media
 from remote_upscale.api_clients.registry import MODELS
 from remote_upscale.api_clients.settings import Settings
-from remote_upscale.nodes.media.enlarge import enlarged
+from remote_upscale.nodes.media.enlarge import enlarge_into
 from remote_upscale.nodes.media.rates import exact_rate
 from remote_upscale.nodes.media.video_read import read_frames
 from remote_upscale.nodes.media.video_write import write_video
@@ -89,7 +89,9 @@ async def _batch(engine: Engine, folder: Path) -> Image.Image:
         result = _opened(await _run(engine, OPTIONS.shot, source, folder))
         if number == OPTIONS.failed:
             values = torch.from_numpy(np.asarray(picture, np.float32) / 255)
-            result = _pillow(enlarged(values, result.height, result.width))
+            scaled = torch.empty(result.height, result.width, values.shape[2])
+            enlarge_into(values, scaled)
+            result = _pillow(scaled)
         before.append(cut(picture, None, size))
         after.append(cut(result, None, size))
     before[OPTIONS.failed] = failed(before[OPTIONS.failed])

@@ -120,18 +120,19 @@ def _checked(audio: Mapping[str, Any]) -> tuple[Floats, int]:
     if not isinstance(waveform, torch.Tensor) or waveform.ndim != 3 or not isinstance(rate, int):
         raise InvalidInput("The sound is not a waveform [1, channels, samples] with a sample rate.")
     if waveform.shape[0] != 1:
-        raise InvalidInput(f"The sound is {waveform.shape[0]} waveforms; a clip has one.", hint="Choose one.")
+        raise InvalidInput(
+            f"The sound is {waveform.shape[0]} waveforms; a clip has one.", hint="Connect one of them."
+        )
     channels = waveform.shape[1]
     if channels not in _LAYOUTS:
         raise InvalidInput(
-            f"The sound has {channels} channels; a clip's (AAC) has one of {', '.join(map(str, _LAYOUTS))}.",
+            f"The sound has {channels} channels; AAC supports {', '.join(map(str, _LAYOUTS))}.",
             hint="Mix it down to stereo.",
         )
     if rate not in _AAC_RATES:
         raise InvalidInput(
-            f"The sound has {rate} samples a second; a clip's (AAC) has one of "
-            f"{', '.join(map(str, _AAC_RATES))}.",
-            hint="Resample it to 48000.",
+            f"The sound has {rate} samples per second; AAC supports {', '.join(map(str, _AAC_RATES))}.",
+            hint="Resample it to 48000 samples per second.",
         )
     samples = waveform[0].detach().to("cpu", torch.float32)
     return torch.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).numpy(), rate

@@ -130,7 +130,7 @@ class Colour:
         if matrix in _UNSAID:
             matrix = BT709 if frame.height >= _HIGH_DEFINITION else 5
             notes.append(
-                f"The clip does not say its colour matrix; {_NAMES[matrix]} was taken, as is usual for "
+                f"The clip does not state its colour matrix; {_NAMES[matrix]} was assumed, as is usual for "
                 f"{frame.height} lines."
             )
         if matrix not in _LUMA:
@@ -139,7 +139,7 @@ class Colour:
                 hint="Convert it to BT.709 first.",
             )
         if decoder.color_primaries == 9:
-            notes.append("The clip's primaries are BT.2020; they were kept, not converted to sRGB's.")
+            notes.append("The clip's primaries are BT.2020; they were kept and not converted to sRGB.")
         return cls(matrix, full, tuple(notes))
 
 

@@ -27,7 +27,7 @@ from .png_read import read_layout, read_rows
 from .profiles import apply_transform, is_srgb, profile_transform, read_profile, to_srgb
 from .quantize import Bytes, Pixels, new_floats, prefault, to_float
 
-_HINT = "Fetch it again; if it stays so, the provider made it wrong."
+_HINT = "Fetch it again; if that does not help, the provider delivered a damaged file."
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _COLOUR = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
 _READS_RGB = hasattr(cv2, "IMREAD_COLOR_RGB")

@@ -18,7 +18,7 @@ def exact_rate(rate: float) -> Fraction:
         InvalidInput: it is no number.
     """
     if not math.isfinite(rate):
-        raise InvalidInput(f"The frame rate is {rate}.", hint="Give a number of frames a second.")
+        raise InvalidInput(f"The frame rate is {rate}.", hint="Enter a number of frames per second.")
     written = Fraction(str(rate))
     near = Fraction(rate).limit_denominator(_NTSC)
     return near if abs(float(near) - rate) <= _CLOSE * rate else written

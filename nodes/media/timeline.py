@@ -173,7 +173,7 @@ class TimelineReader:
         if announced > self._stored and self._kind in {"mp4", "mov"}:
             raise InvalidInput(
                 f"{self._path} is cut off: {self._stored} of {announced} frames are in it.",
-                hint="Get it again.",
+                hint="Download or export it again.",
             )
         return _timeline(self._kind, self._clip, self._stamps, frozenset(self._keys), self._last)
 
@@ -190,7 +190,11 @@ def _timeline(
     known = [stamp for stamp in stamps if stamp is not None]
     if len(known) < len(stamps) or len(set(known)) < len(known):
         rate = announced[0] if announced else Fraction(25)
-        warnings = () if announced else ("The clip does not say its frame rate; 25 was taken.",)
+        warnings = (
+            ()
+            if announced
+            else ("The clip does not state its frame rate; 25 frames per second were assumed.",)
+        )
         return Timeline(kind, time_base, None, frozenset(), np.arange(len(stamps)), rate, has_audio, warnings)
     times = np.sort(np.array(known, np.int64))
     rate = _even_rate(times, time_base, announced)
@@ -229,7 +233,7 @@ def _resampled(
     count = round((int(times[-1] - times[0]) + max(last, step)) / step)
     if count > _MOST_REPEATS * len(times) + 100:
         raise InvalidInput(
-            f"The clip's {len(times)} frames are spread so unevenly over time that {count} would be needed.",
+            f"The clip's {len(times)} frames are so uneven in time that {count} frames would be needed.",
             hint="Convert it to a constant frame rate first.",
         )
     ticks = times[0] + np.arange(max(1, count), dtype=np.int64) * step
@@ -237,7 +241,7 @@ def _resampled(
     rate = 1 / (step * time_base)
     left_out = len(times) - len(np.unique(frame_index))
     warning = (
-        f"The clip's frame rate varies; it was made even at {float(rate):.6g} frames a second: "
-        f"{len(frame_index) - (len(times) - left_out)} frames repeated, {left_out} left out."
+        f"The clip's frame rate varies; it was converted to a constant {float(rate):.6g} frames per second: "
+        f"{len(frame_index) - (len(times) - left_out)} frames were repeated and {left_out} left out."
     )
     return Timeline(kind, time_base, times, keys, frame_index, rate, has_audio, (warning,))

@@ -69,7 +69,7 @@ def encode_for_upload(image: torch.Tensor, limits: Limits, *, threads: int | Non
     sizes = f": {', '.join(tried)}" if tried else ""
     limit = f"at most {_size(limits.max_bytes)}" if limits.max_bytes is not None else "any size"
     raise InvalidInput(
-        f"A picture of {image.shape[1]} x {image.shape[0]} pixels does not fit what the model takes "
+        f"A picture of {image.shape[1]} x {image.shape[0]} pixels cannot be sent as the model accepts it "
         f"({', '.join(limits.formats)} of {limit}){sizes}.",
         hint="Make the picture smaller, or cut it into tiles." if tried else "Use another model.",
     )
@@ -139,10 +139,10 @@ def _note(tried: list[str], name: str, size: int, limits: Limits) -> str:
     if not tried and name == _NAMES["png"]:
         return ""
     if limits.max_bytes is None or not tried:
-        return f"Sent as {name} ({_size(size)}): the model does not take PNG."
+        return f"Sent as {name} ({_size(size)}): the model does not accept PNG."
     return (
-        f"Sent as {name} ({_size(size)}), because the model takes at most {_size(limits.max_bytes)}; "
-        f"too large were: {', '.join(tried)}."
+        f"Sent as {name} ({_size(size)}), because the model accepts at most {_size(limits.max_bytes)}; "
+        f"tried and too large: {', '.join(tried)}."
     )
 
 

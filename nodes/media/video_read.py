@@ -102,10 +102,10 @@ class Decoder:
         if missing:
             raise InvalidInput(
                 f"{len(missing)} of the {len(marks)} frames asked for cannot be decoded from {self.path}.",
-                hint="Get the clip again, or read a range without them.",
+                hint="Get the clip again, or read a range without these frames.",
             )
         if self._damaged:
-            self.warnings.append(f"{self._damaged} frames are damaged and were repaired by guessing.")
+            self.warnings.append(f"{self._damaged} frames are damaged and were reconstructed by guessing.")
 
     def _look_at(self, frame: av.VideoFrame, clip: OpenVideo) -> None:
         self._damaged += frame.is_corrupt
@@ -116,8 +116,8 @@ class Decoder:
             self.warnings += [*self.timeline.warnings, *self.colour.notes, *_warnings_about(frame, clip)]
         elif size != self._size:
             raise InvalidInput(
-                f"The frames of {self.path} change from {self._size[0]} x {self._size[1]} to "
-                f"{size[0]} x {size[1]} on the way.",
+                f"The frame size of {self.path} changes from {self._size[0]} x {self._size[1]} to "
+                f"{size[0]} x {size[1]} partway through.",
                 hint="Cut the clip where its size changes.",
             )
 
@@ -148,7 +148,7 @@ def read_frames(
             nothing but the first frame is decoded before that is known.
     """
     if start < 0 or stride < 1 or (count is not None and count < 1):
-        raise InvalidInput(f"There are no frames from {start}, {count} of them, each {stride}.")
+        raise InvalidInput(f"These frames cannot be read: start {start}, count {count}, stride {stride}.")
     with opened(path, threads=0) as (kind, clip):
         timeline = timeline_of(kind, clip, path)
         indices = timeline.frame_index[start::stride][:count]
@@ -226,7 +226,7 @@ def _allocate(shape: tuple[int, int, int, int], max_bytes: int | None) -> Floats
     try:
         return np.empty(shape, np.float32)
     except MemoryError:
-        raise InvalidInput(f"{words}, which is not there.", hint=advice) from None
+        raise InvalidInput(f"{words}, which is not available.", hint=advice) from None
 
 
 def _gigabytes(count: int) -> str:
@@ -267,12 +267,14 @@ def _shape(frame: av.VideoFrame) -> tuple[int, int, int]:
 def _warnings_about(frame: av.VideoFrame, clip: OpenVideo) -> list[str]:
     warnings: list[str] = []
     if frame.interlaced_frame:
-        warnings.append("The clip is interlaced; each picture holds two moments. Deinterlace it first.")
+        warnings.append("The clip is interlaced: each frame holds two moments. Deinterlace it first.")
     if frame.rotation % 360 not in {0, *_TURNS}:
-        warnings.append(f"The clip is to be turned by {frame.rotation} degrees, which was not done.")
+        warnings.append(f"The clip asks to be rotated by {frame.rotation} degrees, which was not done.")
     aspect = clip.video.sample_aspect_ratio
     if aspect and aspect != 1:
-        warnings.append(f"The clip's pixels are not square ({aspect} wide for 1 high) and were kept.")
+        warnings.append(
+            f"The clip's pixels are not square (aspect ratio {aspect}); they were kept as they are."
+        )
     if any(component.is_alpha for component in frame.format.components):
         warnings.append("The clip has alpha, which was left out.")
     return warnings

@@ -112,7 +112,7 @@ def _differences(given: Timeline, made: Timeline) -> Iterator[str]:
     if given.frames != made.frames:
         yield f"The result has {made.frames} frames, the source {given.frames}."
     if given.rate != made.rate:
-        yield f"The result has {made.rate} frames a second, the source {given.rate}."
+        yield f"The result has {made.rate} frames per second, the source {given.rate}."
     before, after = (len(timeline.frame_index) / timeline.rate for timeline in (given, made))
     if abs(before - after) > 1 / given.rate:
         yield f"The result takes {float(after):.3f} seconds, the source {float(before):.3f}."

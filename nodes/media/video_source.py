@@ -136,9 +136,11 @@ def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFi
     verb = "were" if start or length else "was"
     with _new(folder) as copy:
         if copy_range(path, copy, timeline, first, stop):
-            return SourceFile(copy, temporary=True, note=f"{frames} {verb} copied into MP4 without encoding.")
+            return SourceFile(
+                copy, temporary=True, note=f"{frames} {verb} copied into MP4 without re-encoding."
+            )
         warnings = _encode(path, copy, timeline, first, stop)
-    sentence = f"{frames} {verb} encoded anew (H.264, crf 16), which exactness needs."
+    sentence = f"{frames} {verb} re-encoded (H.264, crf 16), because it could not be copied exactly."
     return SourceFile(copy, temporary=True, note=" ".join([sentence, *warnings]))
 
 

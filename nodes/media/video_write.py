@@ -89,7 +89,8 @@ def write_frames(
     except (FFmpegError, ValueError, OverflowError) as error:
         path.unlink(missing_ok=True)
         raise InvalidInput(
-            f"The clip cannot be written to {path}: {clean(error)}.", hint="Check the size and the disk."
+            f"The clip cannot be written to {path}: {clean(error)}.",
+            hint="Check the frame size and the free disk space.",
         ) from None
     except BaseException:
         path.unlink(missing_ok=True)
@@ -162,13 +163,13 @@ def _check(frames: torch.Tensor) -> None:
     if frames.ndim != 4 or not frames.is_floating_point():
         raise InvalidInput(
             f"The pictures are {frames.dtype} of shape {list(frames.shape)}, not floats [B, H, W, 3].",
-            hint="Give a batch of pictures.",
+            hint="Connect a batch of pictures.",
         )
     count, height, width, channels = frames.shape
     if channels == 4:
         raise InvalidInput(
             "The pictures have alpha, which a clip cannot hold.",
-            hint="Take the alpha off first, for example by joining the pictures with a background.",
+            hint="Remove the alpha first, for example by placing the pictures on a background.",
         )
     if channels != 3:
         raise InvalidInput(f"The pictures have {channels} channels, a clip 3.", hint="Convert them to RGB.")
@@ -184,11 +185,12 @@ def _check(frames: torch.Tensor) -> None:
 def _usable_rate(rate: Fraction) -> Fraction:
     if not 0 < rate <= _HIGHEST_RATE:
         raise InvalidInput(
-            f"{float(rate):g} frames a second cannot be written.", hint=f"Use a rate up to {_HIGHEST_RATE}."
+            f"{float(rate):g} frames per second cannot be written.",
+            hint=f"Use a rate of at most {_HIGHEST_RATE}.",
         )
     if max(rate.numerator, rate.denominator) <= _LARGEST_TERM:
         return rate
     near = rate.limit_denominator(max(1, min(_LARGEST_TERM, int(_LARGEST_TERM / rate))))
     if not near:
-        raise InvalidInput(f"{float(rate):g} frames a second are too few.", hint="Use a higher rate.")
+        raise InvalidInput(f"{float(rate):g} frames per second are too few.", hint="Use a higher rate.")
     return near

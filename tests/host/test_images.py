@@ -191,5 +191,5 @@ def test_a_choice_that_others_belong_to_has_to_be_there(comfyui, charged, choice
     )
     ended = comfyui.run(prompt)
     assert ended.status == "error"
-    assert "upscale_mode is missing or none of its choices" in ended.error["exception_message"]
+    assert "upscale_mode is missing or not one of its choices" in ended.error["exception_message"]
     assert charged() == 0

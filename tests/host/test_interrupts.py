@@ -46,7 +46,7 @@ def test_an_interrupt_cancels_at_the_provider_and_says_so(comfyui, provider, cha
     provider.delays = Delays(queue=0, run=600)
     with listening(comfyui.url) as listener:
         prompt = comfyui.queue(one("given up at fal", FAL, SEEDVR2), listener.client)
-        wait_for(lambda: charged() and "queued at place 1" in words_of(listener), "it is there")
+        wait_for(lambda: charged() and "queued, 0 ahead" in words_of(listener), "it is there")
         comfyui.http.post("/interrupt")
         assert comfyui.wait(prompt).status == "interrupted"
         wait_for(lambda: any("Cancelled at fal" in text for text in words_of(listener)), "it is told")

@@ -91,7 +91,7 @@ def test_only_formats_that_the_model_takes() -> None:
         encode_for_upload(PICTURE, Limits(formats=("png", "jpeg"), max_bytes=size_of("png") - 1)).format
         == "jpeg"
     )
-    assert "does not take PNG" in encode_for_upload(PICTURE, Limits(formats=("webp",))).note
+    assert "does not accept PNG" in encode_for_upload(PICTURE, Limits(formats=("webp",))).note
 
 
 def test_what_fits_in_nothing_says_all_sizes() -> None:

@@ -265,7 +265,7 @@ def test_a_varying_rate_is_made_even_in_words(tmp_path: Path) -> None:
     got = (frames.images[:, 0, 0, 0] * 219 + 16).round().int().tolist()
     assert got == [40, 60, 80, 80, 80, 100, 120]
     assert frames.rate == 25
-    assert any("varies" in note and "2 frames repeated, 0 left out" in note for note in frames.notes)
+    assert any("varies" in note and "2 frames were repeated and 0 left out" in note for note in frames.notes)
 
 
 def test_times_far_too_uneven_are_refused(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_differences_are_sentences(clips: Path, tmp_path: Path) -> None:
     write_video(numbered(25), Fraction(25), other)
     assert compare(clips / "long.mp4", other).notes == (
         "The result has 25 frames, the source 30.",
-        "The result has 25 frames a second, the source 30000/1001.",
+        "The result has 25 frames per second, the source 30000/1001.",
         "The source has sound, the result has none.",
     )
     write_video(numbered(20), Fraction(30000, 1001), other, audio=ramp(24000))

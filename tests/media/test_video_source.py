@@ -82,7 +82,7 @@ def test_bytes_become_a_file(clips: Path, tmp_path: Path) -> None:
 def test_another_container_is_changed_without_encoding(clips: Path, tmp_path: Path) -> None:
     file = as_file(OfFile(str(clips / "long.mkv")), tmp_path, LIMITS)
     assert file.temporary
-    assert "without encoding" in file.note
+    assert "without re-encoding" in file.note
     assert packets(file.path, "video") == packets(clips / "long.mkv", "video")
     assert packets(file.path, "audio") == packets(clips / "long.mkv", "audio")
     assert numbers(read_frames(file.path).images) == list(range(30))
@@ -90,7 +90,7 @@ def test_another_container_is_changed_without_encoding(clips: Path, tmp_path: Pa
 
 def test_a_container_with_sound_that_does_not_fit_is_encoded(clips: Path, tmp_path: Path) -> None:
     file = as_file(OfFile(str(clips / "pcm.mkv")), tmp_path, LIMITS)
-    assert "encoded anew" in file.note
+    assert "re-encoded" in file.note
     frames = read_frames(file.path)
     assert numbers(frames.images) == list(range(30))
     assert frames.rate == Fraction(30000, 1001)
@@ -109,7 +109,7 @@ def test_trimming_is_exact(clips: Path, tmp_path: Path, first: int, count: int, 
     length = 0.0 if first + count == 30 else (count - 0.01) * step
     file = as_file(OfFile(str(source), first * step + 1e-6 if first else 0.0, length), tmp_path, LIMITS)
     assert file.temporary
-    assert ("without encoding" in file.note) == copied
+    assert ("without re-encoding" in file.note) == copied
     assert list(tmp_path.iterdir()) == [file.path]
     frames = read_frames(file.path)
     assert numbers(frames.images) == list(range(first, first + count))

@@ -155,7 +155,7 @@ async def test_what_is_there_already_and_twins_take_nothing_of_what_may_be_spent
 @pytest.mark.parametrize(("options", "told"), [(RunOptions(private=True), True), (RunOptions(), False)])
 async def test_privacy_that_a_model_does_not_offer_is_told(upscale, options, told):
     _, report, _ = await upscale(flat(3), model=CRYSTAL, parameters={}, options=options)
-    assert any("private was not possible" in note for note in report["jobs"][0]["notes"]) is told
+    assert any("private had no effect" in note for note in report["jobs"][0]["notes"]) is told
 
 
 async def test_errors_of_no_picture_are_not_covered_up_by_sources(upscale, sandbox):

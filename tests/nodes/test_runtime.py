@@ -120,7 +120,7 @@ async def test_closing_lets_a_submit_come_to_its_end_and_then_cancels(runtime, s
     while not any(request.path.endswith("/upscale/image") for request in sandbox.requests):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await asyncio.to_thread(runtime.close)
-    with pytest.raises(Cancelled, match="being stopped"):
+    with pytest.raises(Cancelled, match="shutting down"):
         await task
     assert any(request.path.endswith("/cancel") for request in sandbox.requests)
     ledger = Ledger(settings.ledger_place)
@@ -135,7 +135,7 @@ async def test_closing_lets_a_submit_come_to_its_end_and_then_cancels(runtime, s
 async def test_a_closed_runtime_runs_nothing(runtime, sandbox, job):
     await runtime.run("", job, lambda _: None)
     await asyncio.to_thread(runtime.close)
-    with pytest.raises(Cancelled, match="being stopped") as caught:
+    with pytest.raises(Cancelled, match="shutting down") as caught:
         await runtime.run("", replace(job, reuse=False), lambda _: None)
     assert caught.value.meaning is Meaning.NOT_SENT
     assert len(sandbox.jobs) == 1

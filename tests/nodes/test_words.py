@@ -30,13 +30,13 @@ QUEUED, RUNNING = Stage.QUEUED, Stage.RUNNING
     [
         (Progress(stage=Stage.HOSTING, fraction=0.4), "hosting 40%", 0.06),
         (Progress(stage=Stage.HOSTING), "hosting", 0.0),
-        (Progress(stage=QUEUED, position=2), "queued at place 3", 0.15),
+        (Progress(stage=QUEUED, position=2), "queued, 2 ahead", 0.15),
         (Progress(stage=QUEUED), "queued", 0.15),
-        (Progress(stage=QUEUED, note="another run is at it"), "queued (another run is at it)", 0.15),
+        (Progress(stage=QUEUED, note="another run is at it"), "queued, another run is at it", 0.15),
         (Progress(stage=QUEUED, elapsed=10, remaining=30), "queued, about 30 s to go", 0.1625),
         (Progress(stage=RUNNING, elapsed=12.2), "running 12 s", 0.2),
         (Progress(stage=RUNNING, elapsed=12, remaining=20), "running 12 s, about 20 s to go", 0.425),
-        (Progress(stage=RUNNING, elapsed=3, note="state warm"), "running 3 s (state warm)", 0.2),
+        (Progress(stage=RUNNING, elapsed=3, note="state warm"), "running 3 s, state warm", 0.2),
         (Progress(stage=Stage.FETCHING, fraction=0.5), "fetching 50%", 0.9),
     ],
 )

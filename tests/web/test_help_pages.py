@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import remote_upscale.nodes
 from PIL import Image
+from remote_upscale.api_clients.models import Media
 from remote_upscale.api_clients.parameters import Number
 from remote_upscale.api_clients.registry import MODELS
 
@@ -88,8 +89,10 @@ def test_a_page_tells_every_parameter(model, page):
             assert re.search(rf"\W{parameter.minimum:g} – {parameter.maximum:g}\b", rows[parameter.name])
         for choice in getattr(parameter, "choices", ()):
             assert f"`{choice}`" in rows[parameter.name]
-        if isinstance(parameter.default, str):
-            assert re.search(f"(default|默认) `{re.escape(parameter.default)}`", rows[parameter.name])
+        lossless = parameter.name == "output_format" and model.media is Media.IMAGE
+        default = "png" if lossless else parameter.default
+        if isinstance(default, str):
+            assert re.search(f"(default|默认) `{re.escape(default)}`", rows[parameter.name])
 
 
 @pytest.mark.parametrize("page", [english, chinese])
@@ -140,3 +143,13 @@ def test_the_program_says_that_all_is_current():
     program = [sys.executable, ROOT / "tools" / "help_pages.py", "--check"]
     done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.id)
+def test_a_new_image_node_asks_for_a_lossless_format(generator, model):
+    """Whatever the provider's default: the result becomes a tensor. Clips stay files."""
+    [declared] = [one for one in model.parameters if one.name == "output_format"] or [None]
+    if declared is None:
+        pytest.skip("It has no output_format.")
+    [widget] = [one for one in generator.nodes()[model.node_id].inputs if one.name == "output_format"]
+    assert widget.facts["default"] == ("png" if model.media is Media.IMAGE else declared.default)

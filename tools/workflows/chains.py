@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .graph import LOCAL, REMOTE, Group, Node, Workflow
-from .parts import FACTOR, FACTOR_PNG, TWICE, report, save
+from .parts import FACTOR, TWICE, report, save
 from .words import CLIP, EXAMPLE, PICTURE, cost, key, note
 
 _FAL = "fal/seedvr2-image"
@@ -21,8 +21,8 @@ def _grade() -> Workflow:
         note=note(
             "Makes a clip twice as large remotely, then grades it on this machine frame by frame, and puts "
             "it together again with its sound and at its exact rate. Any nodes that take an IMAGE can "
-            "stand in the middle. Frames take much memory: **max_memory** refuses what is too much, "
-            "**start** and **count** take a part.",
+            "stand in the middle. Frames need a lot of memory: **max_memory** refuses what is too "
+            "much, and **start** and **count** select a part.",
             needs=[key(_CLIP), CLIP],
             costs=[cost(_CLIP, {}), "The local part: nothing."],
         ),
@@ -68,8 +68,8 @@ def _tiled_preview() -> Workflow:
         name=name,
         note=note(
             "Makes a texture twice as large so that it still tiles, saves it, and shows it 2 by 2: where "
-            "four corners meet, no seam may be seen. Take a picture that tiles; with **example.png**, "
-            "which does not, the seams show.",
+            "four corners meet, there must be no visible seam. Use a picture that tiles; with "
+            "**example.png**, which does not, the seams show.",
             needs=[key(_SEAMLESS), PICTURE],
             costs=[cost(_SEAMLESS, FACTOR, EXAMPLE), "The preview: nothing."],
         ),
@@ -109,7 +109,7 @@ def _side_by_side() -> Workflow:
         ),
         nodes={
             "load": Node("LoadImage"),
-            "left": Node("RemoteUpscaleFalSeedVR2Image", {"image": ("load", "IMAGE")}, FACTOR_PNG),
+            "left": Node("RemoteUpscaleFalSeedVR2Image", {"image": ("load", "IMAGE")}, TWICE),
             "right": Node(
                 "RemoteUpscalePixazoCrystalImage", {"image": ("load", "IMAGE")}, {"scale_factor": "2"}
             ),
@@ -135,9 +135,9 @@ def _folder() -> Workflow:
         note=note(
             "Upscales every picture of a folder; all are in flight at once. Made to run without a browser: "
             "queue the file of this name in **example_workflows/api** at ComfyUI's **/prompt**. *Remote "
-            "Upscale Options* keep the source where a picture fails, which its report says, and refuse a "
-            "picture that would cost more than **max_cost**. Run it again after a failure: only what is "
-            "missing is paid for.",
+            "Upscale Options* keeps the source if a picture fails, as its report says, and refuses a picture "
+            "that would cost more than **max_cost**. After a failure, run it again: you pay only for what "
+            "is missing.",
             needs=[
                 key(_FAL),
                 "A folder **to-upscale** in ComfyUI's **input** folder, with PNG, JPEG or WebP pictures of "
@@ -151,7 +151,7 @@ def _folder() -> Workflow:
             "remote": Node(
                 "RemoteUpscaleFalSeedVR2Image",
                 {"image": ("load", "images"), "options": ("options", "options")},
-                FACTOR_PNG,
+                TWICE,
             ),
             "save": save(name, ("remote", "image")),
             "report": report("remote", "Reports"),

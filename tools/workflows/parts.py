@@ -8,7 +8,6 @@ FACTOR = {"upscale_mode": "factor", "upscale_factor": 2}
 """Twice as large, as parameters of a model."""
 TWICE = {"upscale_mode": "factor", "upscale_mode.upscale_factor": 2.0}
 """The same, as widgets."""
-FACTOR_PNG = {**TWICE, "output_format": "png"}
 
 
 def save(name: str, source: Link, title: str | None = None) -> Node:

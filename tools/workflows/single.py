@@ -44,7 +44,7 @@ WORKFLOWS: Sequence[Workflow] = (
         "image-seedvr2-3b-pixazo",
         "pixazo/seedvr2-3b-image",
         "Makes a picture twice as large with SeedVR2 3B, which restores it at the same time. "
-        "**noise_scale** calms noise and compression; with *target* the size is chosen by lines, such as "
+        "**noise_scale** calms noise and compression; with *target* you choose a resolution, such as "
         "1080p.",
         {"upscale_mode": "factor", "upscale_mode.upscale_factor": 2.0},
     ),
@@ -52,7 +52,7 @@ WORKFLOWS: Sequence[Workflow] = (
         "image-seedvr2-7b-pixazo",
         "pixazo/seedvr2-7b-image",
         "Makes a picture twice as large with SeedVR2 7B, the larger of the two. For exact pixels set "
-        "**res_w**, **res_h** or both, which go before the factor. Here **noise_scale** *adds* fine "
+        "**res_w**, **res_h** or both, which override the factor. Here **noise_scale** *adds* fine "
         "texture.",
         {"upscale_factor": 2.0, "noise_scale": 0.05},
     ),
@@ -78,8 +78,8 @@ WORKFLOWS: Sequence[Workflow] = (
     _alone(
         "image-seamless-fal",
         "fal/seedvr2-seamless",
-        "Makes a texture twice as large with SeedVR2 so that its edges still meet. Take a picture that "
-        "tiles: with **example.png** you see what the nodes do, but no seamless result.",
+        "Makes a texture twice as large with SeedVR2 so that its edges still meet. Use a picture that "
+        "tiles: **example.png** shows what the nodes do, but not a seamless result.",
         {"upscale_mode": "factor", "upscale_mode.upscale_factor": 2.0},
     ),
     _alone(

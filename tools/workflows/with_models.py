@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .graph import LOCAL, REMOTE, Group, Node, Workflow
-from .parts import FACTOR, FACTOR_PNG, TWICE, report, save
+from .parts import FACTOR, TWICE, report, save
 from .words import CHECKPOINT, PICTURE, cost, key, note
 
 _PIXAZO = "pixazo/seedvr2-3b-image"
@@ -23,7 +23,7 @@ def _local_first() -> Workflow:
             "model has more to go on.",
             needs=[
                 "An upscale model in **models/upscale_models**: **RealESRGAN_x4plus.pth**, from the "
-                "releases of the project Real-ESRGAN at GitHub; any other one for 4 times does too.",
+                "releases of the project Real-ESRGAN at GitHub; any other 4x model works too.",
                 key(_PIXAZO),
                 PICTURE,
             ],
@@ -57,8 +57,8 @@ def _generate_first() -> Workflow:
         name=name,
         note=note(
             "Generates a picture with a local checkpoint, and makes it twice as large with SeedVR2 at fal. "
-            "The sampler's seed is *fixed*: with another one each run makes another picture, and each of "
-            "them is paid for.",
+            "The sampler's seed is *fixed*: with another seed, every run makes another picture, and each "
+            "of them is paid for.",
             needs=[CHECKPOINT, key(_FAL)],
             costs=["The local part: nothing.", cost(_FAL, FACTOR, (1024, 1024))],
         ),
@@ -68,13 +68,13 @@ def _generate_first() -> Workflow:
                 "CLIPTextEncode",
                 {"clip": ("checkpoint", "CLIP")},
                 {"text": "portrait of a ginger cat by a window, soft morning light, fine fur, photograph"},
-                "What is to be seen",
+                "What to show",
             ),
             "negative": Node(
                 "CLIPTextEncode",
                 {"clip": ("checkpoint", "CLIP")},
                 {"text": "blurry, text, watermark"},
-                "What is not",
+                "What to avoid",
             ),
             "empty": Node("EmptyLatentImage", widgets={"width": 1024, "height": 1024}),
             "sampler": Node(
@@ -95,7 +95,7 @@ def _generate_first() -> Workflow:
                 },
             ),
             "decode": Node("VAEDecode", {"samples": ("sampler", "LATENT"), "vae": ("checkpoint", "VAE")}),
-            "remote": Node("RemoteUpscaleFalSeedVR2Image", {"image": ("decode", "IMAGE")}, FACTOR_PNG),
+            "remote": Node("RemoteUpscaleFalSeedVR2Image", {"image": ("decode", "IMAGE")}, TWICE),
             "save": save(name, ("remote", "image")),
             "report": report("remote"),
         },
@@ -139,13 +139,13 @@ def _refine_after() -> Workflow:
                 "CLIPTextEncode",
                 {"clip": ("checkpoint", "CLIP")},
                 {"text": "highly detailed photograph, crisp natural texture"},
-                "What is to be seen",
+                "What to show",
             ),
             "negative": Node(
                 "CLIPTextEncode",
                 {"clip": ("checkpoint", "CLIP")},
                 {"text": "blurry, oversharpened, plastic"},
-                "What is not",
+                "What to avoid",
             ),
             "encode": Node("VAEEncodeTiled", {"pixels": ("remote", "image"), "vae": ("checkpoint", "VAE")}),
             "sampler": Node(

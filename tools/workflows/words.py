@@ -14,7 +14,7 @@ PICTURE = "A picture: **example.png** comes with ComfyUI; choose your own in *Lo
 CLIP = "A clip: choose one of yours in *Load Video* first, in place of **clip.mp4**; none comes with ComfyUI."
 CHECKPOINT = (
     "A checkpoint in **models/checkpoints**: **sd_xl_base_1.0.safetensors**, from the page of Stability "
-    "AI's SDXL base 1.0 at Hugging Face; any other one of the kind does too."
+    "AI's SDXL base 1.0 at Hugging Face; any other SDXL checkpoint works too."
 )
 _NO_PRICE = "the provider publishes no price; your account there shows what was charged."
 _SANDBOX = (

@@ -9,7 +9,16 @@ import subprocess
 import sys
 import types
 
-NAMES = ("torchvision", "torchaudio", "torchsde", "transformers", "tokenizers", "sentencepiece", "scipy")
+NAMES = (
+    "torchvision",
+    "torchaudio",
+    "torchsde",
+    "transformers",
+    "tokenizers",
+    "sentencepiece",
+    "scipy",
+    "spandrel",
+)
 
 
 class _StandIn(types.ModuleType):
