@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import stamina
-from faults import Stage, error, literal, lost_reply, reset, truncated
+from faults import Stage, error, hang, literal, lost_reply, reset, truncated
 from remote_upscale.api_clients.errors import (
     AuthenticationFailed,
     HostingFailed,

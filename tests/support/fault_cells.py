@@ -23,6 +23,7 @@ from fault_rows import (
     BRIEF,
     FAL,
     PIXAZO,
+    SEVERAL,
     Check,
     Row,
     done,
@@ -81,7 +82,7 @@ AWAY = redirect("http://127.0.0.1:9/admin")
 # elsewhere it stays unknown, and a plain run does not order it again.
 _SUBMIT = {
     "429 once": done(PIXAZO, error(429, retry_after=0), submits=2),
-    "429 for ever": refused(APIXO, error(429, retry_after=1), "rate_limited", times=None, submits=3),
+    "429 for ever": refused(APIXO, error(429, retry_after=1), "rate_limited", times=None, submits=SEVERAL),
     "503 once": done(FAL, error(503), submits=2),
     "500": refused(PIXAZO, error(500), "provider_unavailable"),
     "500 of somebody else": unknown(PIXAZO, CRASH_PAGE, charged=0),
