@@ -306,7 +306,7 @@ async def test_a_job_of_a_root_that_has_moved_is_asked_for_at_the_new_one(hasty,
         with pytest.raises(RemoteUpscaleError):
             await engine.run(job)
     sandbox.faults.clear()
-    moved = replace(hasty.roots, pixazo=hasty.roots.pixazo.replace("127.0.0.1", "localhost"))
+    moved = hasty.roots.but(pixazo=hasty.roots.pixazo.replace("127.0.0.1", "localhost"))
     async with Engine(replace(hasty, roots=moved)) as engine:
         [row] = engine.ledger.resumable(sandbox=False)
         assert (await engine.resume(row)).path.exists()
