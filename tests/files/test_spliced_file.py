@@ -48,6 +48,34 @@ def test_reads_any_part_of_the_joined_bytes(
     assert segments.sha256() == hashlib.sha256(whole).hexdigest()
 
 
+def test_the_digest_is_made_once_and_not_of_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(CONTENT)
+    whole = SplicedFile.whole(path)
+    assert whole.sha256() == hashlib.sha256(CONTENT).hexdigest()
+    status = path.stat()
+    path.write_bytes(CONTENT[::-1])  # as if nothing had changed, to see that it is not read again
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert whole.sha256() == hashlib.sha256(CONTENT).hexdigest()
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(InvalidInput, match="changed while"):
+        whole.sha256()
+    path.unlink()
+    with pytest.raises(InvalidInput, match="does not exist"):
+        whole.sha256()
+
+
+@given(some=parts, steps=st.lists(st.tuples(st.integers(0, 3 * LIMIT), st.integers(0, 2000)), max_size=9))
+def test_reads_like_a_file(real: Path, some: tuple[Range | bytes, ...], steps: list[tuple[int, int]]) -> None:
+    whole = joined(some)
+    with real.open("rb") as file, SplicedFile(real, some).reader(file) as reader:
+        for offset, length in steps:
+            assert reader.seek(offset) == offset
+            assert reader.read(length) == whole[offset : offset + length]
+        reader.seek(0)
+        assert reader.read() == whole
+
+
 async def test_streams_the_same_bytes(real: Path) -> None:
     segments = SplicedFile(real, (b"head", Range(5, 5000), b"", b"tail"))
     assert b"".join([piece async for piece in segments.stream(2, size=700)]) == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 from remote_upscale.api_clients.errors import BadResponse
+from remote_upscale.api_clients.files import open_video
 from remote_upscale.api_clients.files.probe import ImageInfo, VideoInfo, probe
 from remote_upscale.api_clients.files.verify import verify_result
 from remote_upscale.api_clients.models import Media
@@ -292,6 +295,106 @@ def test_sound_is_noted(name: str, media: Path) -> None:
     assert info.audio
     with av.open(str(media / name)) as container:
         assert len(container.streams.audio) == 1
+
+
+def bytes_read() -> int:
+    """By this thread, from whatever file."""
+    counters = Path("/proc/thread-self/io").read_text().splitlines()
+    return next(int(line.partition(": ")[2]) for line in counters if line.startswith("rchar"))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/thread-self/io").exists(), reason="the system does not count what is read"
+)
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a.png", {}),
+        ("a.jpg", {"quality": 95}),
+        ("progressive.jpg", {"quality": 95, "progressive": True}),
+        ("a.webp", {}),
+    ],
+)
+def test_a_picture_is_opened_once_and_read_once(
+    name: str, how: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    Image.fromarray(noise).save(path, exif=b"Exif\0\0" + bytes(2000), **how)
+    verify_picture(path)
+    opened: list[Path] = []
+    system = Path.open
+
+    def counted(this: Path, *given: object, **more: object) -> object:
+        opened.append(this)
+        return system(this, *given, **more)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    monkeypatch.setattr(Path, "open", counted)
+    before = bytes_read()
+    verify_picture(path)
+    count = bytes_read() - before
+    assert opened.count(path) == 1
+    size = path.stat().st_size
+    assert size * 0.99 <= count <= size * 1.05 + 10_000
+
+
+def test_a_clip_is_opened_by_its_decoder_once(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    system = open_video._open
+
+    def counted(*given: object, **more: object) -> object:
+        opened.append(given)
+        return system(*given, **more)
+
+    monkeypatch.setattr(open_video, "_open", counted)
+    for name in CLIPS:
+        opened.clear()
+        verify_clip(media / name)
+        assert len(opened) == 1
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 20])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.webm", "libvpx-vp9"), ("a.avi", "mpeg4")]
+)
+def test_clips_that_end_while_the_first_frame_is_decoded_pass(
+    name: str, codec: str, frames: int, clip: Callable[..., None], tmp_path: Path
+) -> None:
+    """Decoders keep frames back, so that the whole of a short clip is read for its first one."""
+    path = tmp_path / name
+    clip(path, video=codec, frames=frames, rate=Fraction(frames))
+    assert verify_clip(path) == probe(path)
+
+
+def test_a_large_file_is_not_held_in_memory(media: Path, tmp_path: Path) -> None:
+    """100 MiB of metadata, in as many segments as that takes."""
+    data = (media / "grey.jpg").read_bytes()
+    segment = b"\xff\xed" + (0xFFFF).to_bytes(2, "big") + bytes(0xFFFD)
+    path = tmp_path / "a.jpg"
+    with path.open("wb") as file:
+        file.write(data[:2])
+        for _ in range(1600):
+            file.write(segment)
+        file.write(data[2:])
+    tracemalloc.start()
+    try:
+        verify_picture(path)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_whatever_a_decoder_raises_is_damage(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumbles(*given: object) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'read'")
+
+    def lacks_memory(*given: object) -> None:
+        raise MemoryError
+
+    for wrong, error in [(stumbles, BadResponse), (lacks_memory, MemoryError)]:
+        monkeypatch.setattr(JpegImageFile, "load", wrong)
+        with pytest.raises(error):
+            verify_picture(media / "baseline.jpg")
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
