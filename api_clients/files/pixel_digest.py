@@ -27,14 +27,14 @@ _GRAY, _RGB = 0, 2
 _SRGB_GAMMA = (45455).to_bytes(4, "big")
 
 
-def content_digest(segments: SplicedFile, format: str, *, max_pixels: int) -> str:  # noqa: A002
+def content_digest(spliced: SplicedFile, format: str, *, max_pixels: int) -> str:  # noqa: A002
     """A digest of what a file shows: two files have the same one where no pixel and no colour differs.
 
     Lossless pictures are decoded for it; of others, and of those that cannot be decoded here, it is the
     digest of the bytes. Blocking; other threads go on meanwhile.
 
     Args:
-        segments: the file without its metadata.
+        spliced: the file without its metadata.
         format: as ``probe`` tells it.
         max_pixels: larger pictures are not decoded.
 
@@ -46,12 +46,12 @@ def content_digest(segments: SplicedFile, format: str, *, max_pixels: int) -> st
     """
     decoded = None
     if format in ("png", "webp"):
-        data = segments.read(0, segments.size)
+        data = spliced.read(0, spliced.size)
         try:
-            decoded = _decoded(data, Source.in_memory(data, segments.path, format), max_pixels)
+            decoded = _decoded(data, Source.in_memory(data, spliced.path, format), max_pixels)
         except InvalidInput:
             decoded = None
-    return decoded or segments.sha256()
+    return decoded or spliced.sha256()
 
 
 def pixels_digest(pixels: Pixels, colour: bytes = b"") -> str:
@@ -89,15 +89,15 @@ def _decoded(data: bytes, source: Source, max_pixels: int) -> str | None:
 def _pixels(data: bytes, header: Header) -> Pixels | None:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (cv2.error, MemoryError):
+        if pixels is None or pixels.shape[:2] != (header.height, header.width):  # pyright: ignore[reportUnnecessaryComparison]
+            return None
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
+        elif pixels.shape[2] >= 3:
+            order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+            pixels = cv2.cvtColor(pixels, order, dst=pixels)
+    except (cv2.error, MemoryError, ValueError):
         return None
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):  # pyright: ignore[reportUnnecessaryComparison]
-        return None
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    elif pixels.shape[2] >= 3:
-        order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-        pixels = cv2.cvtColor(pixels, order, dst=pixels)
     known = str(pixels.dtype) in ("uint8", "uint16")
     return cast("Pixels", pixels) if known else None
 
