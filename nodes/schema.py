@@ -5,13 +5,14 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..api_clients.errors import InvalidParameter
-from ..api_clients.models import Model
+from ..api_clients.models import Media, Model
 from ..api_clients.parameters import Choice, Choices, Flag, Integer, Number, Parameter
 
 NOT_SET = -1
@@ -32,8 +33,16 @@ def frame_rate_input(tooltip: str, *, optional: bool = False) -> Any:
 
 def widgets(model: Model) -> list[Any]:
     """The inputs for a model's parameters, in the order of the provider's page."""
-    dependent = {p.name for p in model.parameters if p.only_with is not None}
-    return [_with_dependents(p, model) for p in model.parameters if p.name not in dependent]
+    parameters = [_lossless(p) if model.media is Media.IMAGE else p for p in model.parameters]
+    dependent = {p.name for p in parameters if p.only_with is not None}
+    return [_with_dependents(p, parameters) for p in parameters if p.name not in dependent]
+
+
+def _lossless(parameter: Parameter) -> Parameter:
+    """A result becomes a tensor, so a new node asks for a format that loses nothing on the way."""
+    if parameter.name == "output_format" and isinstance(parameter, Choice) and "png" in parameter.choices:
+        return replace(parameter, default="png")
+    return parameter
 
 
 def parameters_of(model: Model, given: Mapping[str, object]) -> dict[str, object]:
@@ -86,9 +95,9 @@ def _read(parameter: Parameter, value: object) -> object:
     return parameter.parse(value) if isinstance(value, str) else value
 
 
-def _with_dependents(parameter: Parameter, model: Model) -> Any:
+def _with_dependents(parameter: Parameter, parameters: Sequence[Parameter]) -> Any:
     """A widget, with those that only belong to one of its choices below it."""
-    below = [p for p in model.parameters if p.only_with is not None and p.only_with[0] == parameter.name]
+    below = [p for p in parameters if p.only_with is not None and p.only_with[0] == parameter.name]
     if not below or not isinstance(parameter, Choice):
         return _widget(parameter)
     # The first option is the one that a new node has.

@@ -1,5 +1,6 @@
 """Batches of pictures through a model, without ComfyUI."""
 
+import asyncio
 import json
 import tempfile
 from decimal import Decimal
@@ -17,6 +18,7 @@ from remote_upscale.api_clients.errors import (
 )
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.nodes.image import Batch, upscale_images
+from remote_upscale.nodes.media.parallel import available_threads
 from remote_upscale.nodes.options import OnFailure, RunOptions
 from remote_upscale.nodes.progress import NodeProgress
 from remote_upscale.nodes.runtime import Runtime
@@ -173,3 +175,48 @@ async def test_a_wrong_parameter_is_refused_before_any_work(upscale, sandbox):
     with pytest.raises(InvalidParameter):
         await upscale(flat(1), parameters={"upscale_factor": 99})
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+async def test_only_a_few_pictures_are_encoded_ahead_of_the_upload(runtime, sandbox, tmp_path, channels):
+    """However many there are; and once they are hosted, all are in flight at once."""
+    sandbox.faults.add("upload", faulty.slow(0.2), times=None)
+    sandbox.faults.add("status", faulty.state("IN_PROGRESS"), times=None)
+    (tmp_path / "work").mkdir()
+    folder = WorkingFolder(tmp_path / "work")
+    count = 12
+    images = flat(*range(10, 10 + count), channels=channels)
+    batch = Batch(model=SEEDVR2, images=images, parameters=PNG, options=RunOptions(), folder=folder)
+    with folder.hold():
+        task = asyncio.create_task(upscale_images(batch, runtime, NodeProgress(count)))
+        while len(sandbox.jobs) < count:
+            uploaded = sum("/fal/cdn/" in one.path and one.status == 200 for one in sandbox.requests)
+            assert len(list(folder.path.iterdir())) - uploaded <= available_threads() + 2
+            await asyncio.sleep(0.01)
+        sandbox.faults.clear()
+        made = await task
+    assert made.images.shape == (count, 48, 64, channels)
+
+
+async def test_what_is_interrupted_leaves_nothing_behind(runtime, sandbox, tmp_path):
+    sandbox.faults.add("upload", faulty.slow(0.5), times=None)
+    (tmp_path / "work").mkdir()
+    folder = WorkingFolder(tmp_path / "work")
+    batch = Batch(model=SEEDVR2, images=flat(1, 2, 3), parameters=PNG, options=RunOptions(), folder=folder)
+    with folder.hold():
+        task = asyncio.create_task(upscale_images(batch, runtime, NodeProgress(3)))
+        while not any(folder.path.iterdir()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with asyncio.timeout(10):
+        while folder.path.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert sandbox.jobs == []
+
+
+async def test_results_of_different_sizes_are_refused_by_name(upscale, sandbox):
+    sandbox.faults.add("run", faulty.resized(1.5), skip=2)
+    with pytest.raises(RemoteUpscaleError, match=r"differ in size|pixels"):
+        await upscale(flat(1, 2, 3))

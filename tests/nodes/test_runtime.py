@@ -7,9 +7,11 @@ from dataclasses import replace
 import faults as faulty
 import pytest
 from remote_upscale.api_clients.engine import Job
-from remote_upscale.api_clients.errors import AuthenticationFailed, RemoteUpscaleError
+from remote_upscale.api_clients.errors import AuthenticationFailed, Cancelled, Meaning, RemoteUpscaleError
+from remote_upscale.api_clients.ledger import JobState, Ledger
 from remote_upscale.api_clients.prices import Unknown
 from remote_upscale.api_clients.registry import find_model
+from remote_upscale.api_clients.sandbox import Delays
 from remote_upscale.api_clients.settings import Secret
 from remote_upscale.nodes.runtime import Runtime
 
@@ -108,3 +110,58 @@ def test_a_runtime_that_was_never_used_or_is_closed_closes(known):
     runtime = Runtime(known.__getitem__)
     runtime.close()
     runtime.close()
+
+
+async def test_closing_lets_a_submit_come_to_its_end_and_then_cancels(runtime, settings, sandbox, photo):
+    sandbox.delays = Delays(queue=0, run=600, told=False)
+    sandbox.faults.add("submit", faulty.slow(0.5))
+    job = Job(model=find_model("fal/seedvr2-image"), parameters={}, source=photo)
+    task = asyncio.create_task(runtime.run("", job, lambda _: None))
+    while not any(request.path.endswith("/upscale/image") for request in sandbox.requests):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(runtime.close)
+    with pytest.raises(Cancelled, match="being stopped"):
+        await task
+    assert any(request.path.endswith("/cancel") for request in sandbox.requests)
+    ledger = Ledger(settings.ledger_place)
+    try:
+        [row] = ledger.jobs()
+    finally:
+        ledger.close()
+    assert (row.state, row.owner) == (JobState.CANCELLED, None)
+    assert row.request_id == sandbox.jobs[0].request_id
+
+
+async def test_a_closed_runtime_runs_nothing(runtime, sandbox, job):
+    await runtime.run("", job, lambda _: None)
+    await asyncio.to_thread(runtime.close)
+    with pytest.raises(Cancelled, match="being stopped") as caught:
+        await runtime.run("", replace(job, reuse=False), lambda _: None)
+    assert caught.value.meaning is Meaning.NOT_SENT
+    assert len(sandbox.jobs) == 1
+
+
+async def test_a_provider_that_does_not_answer_does_not_hold_the_end_up(runtime, settings, sandbox, photo):
+    sandbox.faults.add("status", faulty.state("IN_PROGRESS"), times=None)
+    sandbox.faults.add("cancel", faulty.hang(), times=None)
+    job = Job(model=find_model("fal/seedvr2-image"), parameters={}, source=photo)
+    task = asyncio.create_task(runtime.run("", job, lambda _: None))
+    while not any(request.path.endswith("/status") for request in sandbox.requests):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(runtime.close)
+    with pytest.raises(Cancelled):
+        await task
+    ledger = Ledger(settings.ledger_place)
+    try:
+        [row] = ledger.jobs()
+    finally:
+        ledger.close()
+    assert (row.state, row.owner) == (JobState.SUBMITTED, None)
+
+
+async def test_an_engine_that_cannot_start_is_an_error_of_the_job(runtime, known, settings, tmp_path, job):
+    (tmp_path / "no folder").touch()
+    known["broken"] = replace(settings, home=tmp_path / "no folder" / "home")
+    with pytest.raises(RemoteUpscaleError):
+        await runtime.run("broken", job, lambda _: None)
+    await runtime.run("", job, lambda _: None)

@@ -70,6 +70,20 @@ def test_many_jobs_are_counted(clock):
     assert shown.text == "1 of 4 done, 2 running, 1 preparing, about 30 s to go"
 
 
+def test_whoever_is_told_what_became_of_a_job_cannot_harm_it(clock, caplog):
+    told = []
+
+    def tell(note):
+        told.append(note)
+        raise ConnectionResetError
+
+    shown = NodeProgress(1, clock)
+    shown.give_up(tell)
+    shown.listener(0)(Progress(stage=Stage.CANCELLED, note="Cancelled at fal."))
+    assert told == ["Cancelled at fal."]
+    assert "Cancelled at fal." in caplog.text
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [

@@ -66,14 +66,14 @@ WORKFLOWS: Sequence[Workflow] = (
         "image-upscaler-apixo",
         "apixo/image-upscaler",
         "Brings a picture to about 4000 pixels on the longer side. All sizes have one price.",
-        {"resolution": "4k", "output_format": "png"},
+        {"resolution": "4k"},
     ),
     _alone(
         "image-seedvr2-fal",
         "fal/seedvr2-image",
         "Makes a picture twice as large with SeedVR2 at fal. A lower **noise_scale** stays closer to the "
         "source.",
-        {"upscale_mode": "factor", "upscale_mode.upscale_factor": 2.0, "output_format": "png"},
+        {"upscale_mode": "factor", "upscale_mode.upscale_factor": 2.0},
     ),
     _alone(
         "image-seamless-fal",
