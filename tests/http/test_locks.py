@@ -47,5 +47,5 @@ def test_no_two_hold_it_while_its_file_comes_and_goes(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="of POSIX")
 def test_where_there_can_be_no_lock_it_says_so(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="Not a directory|File exists"):
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
         FileLock.try_take(tmp_path / "file" / "lock")
