@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import faults as faulty
@@ -9,7 +10,9 @@ import pytest
 from comfyui_graphs import CRYSTAL, SEEDVR2, draw
 from comfyui_listener import listening
 from comfyui_server import nodes, serve, text_of
+from remote_upscale.api_clients.ledger import JobState, Ledger
 from remote_upscale.api_clients.sandbox import Delays
+from remote_upscale.api_clients.settings import Settings
 
 PIXAZO, FAL = "RemoteUpscalePixazoCrystalImage", "RemoteUpscaleFalSeedVR2Image"
 
@@ -102,6 +105,27 @@ def test_a_restart_in_the_middle_takes_the_job_up_again(comfyui, tmp_path, provi
     assert ended.status == "success", ended.error
     assert text_of(ended, "report")["jobs"][0]["reused"] is True
     assert charged() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_comfyui_that_is_stopped_cancels_and_settles(tmp_path, provider, environment, charged, number):
+    base = tmp_path / "stopped"
+    provider.delays = Delays(queue=0, run=600, told=False)
+    with serve(base, environment) as comfyui:
+        draw(comfyui, "stopped")
+        comfyui.queue(one("stopped", FAL, SEEDVR2))
+        wait_for(lambda: charged() and asked_for(provider), "its state was asked for")
+        comfyui.send_signal(number)
+        comfyui.wait_for_end(30)
+        log = comfyui.log
+    request_id = provider.jobs[-1].request_id
+    assert any(request.path.endswith(f"{request_id}/cancel") for request in provider.requests), log[-3000:]
+    ledger = Ledger(Settings(home=base / "user" / "__remote_upscale").ledger_place)
+    try:
+        [row] = ledger.jobs()
+    finally:
+        ledger.close()
+    assert (row.state, row.owner, row.request_id) == (JobState.CANCELLED, None, request_id)
 
 
 def test_text_goes_to_the_client_that_queued_the_prompt(comfyui):

@@ -4,11 +4,10 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import fields
 from pathlib import Path
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.ledger import JobState, Ledger
 from remote_upscale.api_clients.sandbox import Delays
 
@@ -18,8 +17,8 @@ PROGRAM = Path(__file__).parents[1] / "support" / "runtime_process.py"
 @pytest.fixture
 def environment(settings):
     own = {name: value for name, value in os.environ.items() if not name.startswith("REMOTE_UPSCALE_")}
-    for one in fields(settings.roots):
-        own[f"REMOTE_UPSCALE_{one.name.upper()}_URL"] = getattr(settings.roots, one.name)
+    for name in ("fal_queue", "fal_rest", "fal_cdn", "fal_api"):
+        own[f"REMOTE_UPSCALE_{name.upper()}_URL"] = getattr(settings.roots, name)
     return own | {"FAL_KEY": settings.keys["fal"].reveal()}
 
 

@@ -5,9 +5,9 @@ import json
 import shutil
 from fractions import Fraction
 
+import faults as faulty
 import pytest
 import torch
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.errors import InvalidInput, InvalidParameter
 from remote_upscale.api_clients.files.probe import probe
 from remote_upscale.api_clients.registry import find_model
@@ -67,6 +67,7 @@ async def test_a_clip_comes_back_as_a_file_that_stays(upscale, clip, folder, set
     info = probe(path)
     assert (info.width, info.height, info.frames) == (192, 128, 12)
     assert job["state"] == "completed"
+    assert path.stat().st_nlink == 2  # the other one is in the result store
     shutil.rmtree(settings.home)
     assert probe(path) == info
 

@@ -4,8 +4,8 @@ import asyncio
 import shutil
 import threading
 
+import faults as faulty
 import pytest
-from remote_upscale.api_clients import sandbox as faulty
 from remote_upscale.api_clients.engine import Job
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.nodes.media.stopping import GivenUp

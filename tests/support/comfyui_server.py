@@ -76,12 +76,16 @@ class ComfyUI:
         url: its address.
         base: its folders ``input``, ``output``, ``temp``, ``user`` and ``custom_nodes``.
         kill: ends it at once, as a crash does.
+        send_signal: sends a signal to its process.
+        wait_for_end: waits until its process has ended, for so many seconds at most.
     """
 
     def __init__(self, url: str, base: Path, log: Path, process: subprocess.Popen[bytes]) -> None:
         self.url = url
         self.base = base
         self.kill = process.kill
+        self.send_signal = process.send_signal
+        self.wait_for_end = process.wait
         self._log = log
         self.http = httpx.Client(base_url=url, timeout=30)
 
