@@ -73,6 +73,7 @@ class Step:
 
 
 STEPS = (
+    Step("transitions.py", "the tables of states in ARCHITECTURE.md", checks=True),
     Step("locales.py", "locales/en", comfyui, checks=True),
     Step("help_pages.py", "web/docs", checks=True),
     Step("help_pictures.py", "web/docs/pictures"),
