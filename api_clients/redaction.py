@@ -27,6 +27,9 @@ PLACEHOLDER = "***"
 _PUBLIC = frozenset({"sandbox"})
 """Keys that are none: the sandbox's own is the plain word, and words must stay."""
 
+_SHORT_SECRET = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z]).{5,}")
+"""A short one has letters and digits: a word, a letter or a number must not vanish from every sentence."""
+
 _PASSING = 16
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -59,7 +62,7 @@ class Redactor:
 
         Args:
             secret: the whole of it. Of several lines, each is a secret of its own. One of less than ``PIECE``
-                characters is taken out as a whole word only.
+                characters is taken out as a whole word only, and not at all where it could be any word.
             passing: it ends soon and others follow it: only the last ``_PASSING`` of these are kept, and none
                 of less than ``PIECE`` characters.
         """
@@ -72,6 +75,8 @@ class Redactor:
                 return
             if passing:
                 self._passing.append(frozenset(_pieces(secret)))
+            elif len(secret) < PIECE and not _SHORT_SECRET.fullmatch(secret):
+                return
             elif len(secret) < PIECE:
                 self._short |= {secret, unquote(secret)}
                 words = "|".join(re.escape(word) for word in sorted(self._short, key=len, reverse=True))

@@ -3,7 +3,7 @@
     python tools/generate.py            write it all
     python tools/generate.py --check    write nothing; end with status 1 if something is not current
 
-What needs a ComfyUI or a browser that is not there is left out, in one line.
+What needs a ComfyUI, a browser or a font that is not there is left out, in one line.
 """
 
 from __future__ import annotations
@@ -43,6 +43,18 @@ def browser() -> str:
     return comfyui() or ("" if CHROMIUM else "there is no Chromium")
 
 
+def font() -> str:
+    """Why the banner would look different from this machine; empty where its font is installed."""
+    from artwork import FONTS  # noqa: PLC0415 (Pillow is not needed for anything else here)
+    from PIL import ImageFont  # noqa: PLC0415
+
+    try:
+        ImageFont.truetype(FONTS[0], 10)
+    except OSError:
+        return f"the font {FONTS[0]} is not installed"
+    return ""
+
+
 @dataclass(frozen=True)
 class Step:
     """One tool.
@@ -61,11 +73,12 @@ class Step:
 
 
 STEPS = (
+    Step("transitions.py", "the tables of states in ARCHITECTURE.md", checks=True),
     Step("locales.py", "locales/en", comfyui, checks=True),
     Step("help_pages.py", "web/docs", checks=True),
     Step("help_pictures.py", "web/docs/pictures"),
     Step("make_workflows.py", "example_workflows", browser),
-    Step("artwork.py", "docs/icon.png, docs/banner.png"),
+    Step("artwork.py", "docs/icon.png, docs/banner.png", font),
 )
 
 

@@ -68,7 +68,8 @@ class Fetcher:
             RemoteUpscaleError: it cannot be had now, or is not what was asked for.
         """
         self._reporter.report(Stage.FETCHING, fraction=0.0)
-        file = await asyncio.to_thread(PartialFile.open, self._services.partials / f"{self._job}.part")
+        # Not in a thread, which might open it after a cancellation, for nobody.
+        file = PartialFile.open(self._services.partials / f"{self._job}.part")
         try:
             info = await self._in_time(output, fresh, file)
             sha256 = await asyncio.to_thread(file.sha256)

@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-import io
-import struct
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
 
 import av
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import InvalidInput
 from ..text import clean
+from .damage import damage_as
 from .formats import png
 from .formats.structure import Source
 from .headers import PngHeader, read_png_header
-from .open_video import DAMAGED
-from .probe import ImageInfo
-from .spliced_file import SplicedFile, open_input
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from .spliced_file import SplicedFile
+from .strip import strip
 
 _BLOCK = 1 << 20
+_LOADED = 32 << 20
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _HIGHEST_FILTER = 4
 _CRITICAL = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 
 
-def decode_image(picture: SplicedFile, info: ImageInfo) -> None:
+def decode_image(source: Source) -> None:
     """Decode the whole of a still picture and throw the pixels away. Blocking.
 
-    PNG takes a few MiB of memory, JPEG a 64th of the pixels (progressive ones the coefficients), WebP all.
+    PNG takes a few MiB of memory, JPEG a 64th of the pixels (progressive ones the coefficients) and at most
+    32 MiB of the file, WebP all of both. The file is read once, a JPEG that is larger than that twice.
 
     Args:
-        picture: its bytes, metadata left out, so that they can do no harm.
-        info: what it is; the caller has checked that it is not too large.
+        source: it, open, of a known format; the caller has checked that it is not too large.
 
     Raises:
-        InvalidInput: it cannot be decoded to the end.
+        InvalidInput: its structure is damaged, or it cannot be decoded to the end.
     """
-    if info.format == "png":
-        with open_input(picture.path) as file:
-            _png(Source(picture.path, file, "png"))
-    elif info.format == "jpeg":
-        _jpeg(picture)
-    else:
-        _webp(picture)
+    if source.format == "webp" or (source.format == "jpeg" and source.size <= _LOADED):
+        source = source.loaded()
+    kept = strip(source)  # without metadata, so that they can do no harm
+    with damage_as(partial(_undecodable, source.path)):
+        if source.format == "png":
+            _png(source)
+        elif source.format == "jpeg":
+            _jpeg(kept, source)
+        else:
+            _webp(kept, source)
 
 
 def _png(source: Source) -> None:
@@ -121,54 +121,23 @@ def _row_lengths(header: PngHeader) -> list[tuple[int, int]]:
     return [(rows, 1 + (columns * bits + 7) // 8) for rows, columns in sizes if rows > 0 and columns > 0]
 
 
-class _File(io.RawIOBase):
-    """A virtual file as Python's own kind of file."""
-
-    def __init__(self, segments: SplicedFile) -> None:
-        self._segments = segments
-        self._offset = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._segments.size}[whence]
-        self._offset = max(0, base + offset)
-        return self._offset
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self._segments.read(self._offset, len(view))
-        view[: len(data)] = data
-        self._offset += len(data)
-        return len(data)
-
-
-def _jpeg(picture: SplicedFile) -> None:
+def _jpeg(image: SplicedFile, source: Source) -> None:
     # The plugin's own class: Image.open would apply Pillow's pixel limit, which is the whole process's.
-    try:
-        with JpegImageFile(io.BufferedReader(_File(picture), _BLOCK)) as image:
-            image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
-            image.load()
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
-        raise _undecodable(picture, error) from None
+    with image.reader(source.file) as file, JpegImageFile(file) as decoder:
+        decoder.draft(None, (max(1, decoder.width // 8), max(1, decoder.height // 8)))
+        decoder.load()
 
 
-def _webp(picture: SplicedFile) -> None:
+def _webp(image: SplicedFile, source: Source) -> None:
     # Not by Pillow: its WebP class applies the process-wide pixel limit even when used directly.
     decoder = av.VideoCodecContext.create("webp", "r")
     decoder.thread_count = 1
-    try:
-        frames = decoder.decode(av.Packet(picture.read(0, picture.size)))  # pyright: ignore[reportUnknownMemberType]
-    except DAMAGED as error:
-        raise _undecodable(picture, error) from None
+    with image.reader(source.file) as file:
+        frames = decoder.decode(av.Packet(file.read()))  # pyright: ignore[reportUnknownMemberType]
     if not frames:
-        raise _undecodable(picture, None)
+        raise _undecodable(source.path, None)
 
 
-def _undecodable(picture: SplicedFile, error: Exception | None) -> InvalidInput:
+def _undecodable(path: Path, error: Exception | None) -> InvalidInput:
     why = f": {clean(error)}" if error else ""
-    return InvalidInput(f"{picture.path} cannot be decoded{why}.", hint="Save it again.")
+    return InvalidInput(f"{path} cannot be decoded{why}.", hint="Save it again.")

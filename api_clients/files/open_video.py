@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..errors import InvalidInput
@@ -25,7 +27,7 @@ _LENIENT = int(av.__version__.partition(".")[0]) >= 19
 _open: Callable[..., InputContainer] = _av_open if _LENIENT else partial(_av_open, metadata_errors="ignore")
 """Opens a clip whose metadata need not be UTF-8; PyAV takes that as it comes from version 19 on."""
 
-DAMAGED = (FFmpegError, ValueError, OverflowError, EOFError)
+DAMAGED = (FFmpegError, ValueError, ArithmeticError, LookupError, EOFError)
 """What libav and its wrapper raise for files that make no sense."""
 
 
@@ -83,12 +85,12 @@ def open_video(path: Path, format: str, *, max_pixels: int) -> Generator[OpenVid
     """
     options = {"max_pixels": str(max_pixels), "threads": "1"}
     with _open(str(path.resolve()), format=_DEMUXERS[format], options=options) as container:
-        pictures = [
+        moving = [
             stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
         ]
-        if not pictures:
+        if not moving:
             raise InvalidInput(f"There is no moving picture in {path}.", hint="Give a clip that has one.")
-        video = pictures[0]
+        video = moving[0]
         # The wrapper has no context for a codec that it has no decoder for, whatever its type hints say.
         if video.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise InvalidInput(f"The codec of {path} is not known.", hint="Save it as H.264 or VP9.")
@@ -100,3 +102,29 @@ def open_video(path: Path, format: str, *, max_pixels: int) -> Generator[OpenVid
             )
         video.codec_context.thread_count = 1
         yield OpenVideo(container, video)
+
+
+def decode_first(video: OpenVideo) -> tuple[VideoFrame, float]:
+    """Decode the first frame of a clip that is just opened.
+
+    Returns:
+        The frame, and how far the packets reach that were read for it, in seconds on the clip's own clock.
+
+    Raises:
+        InvalidInput: not one frame can be had from it.
+        FFmpegError, ValueError: it is damaged.
+    """
+    reached = 0.0
+    for packet in video.container.demux():
+        reached = max(reached, end_of(packet))
+        if packet.stream is video.video:
+            for frame in cast("list[VideoFrame]", packet.decode()):
+                return frame, reached
+    raise InvalidInput("There is not one frame in the clip.", hint="Save it again.")
+
+
+def end_of(packet: Packet[Any]) -> float:
+    """When what is in a packet ends, in seconds on the clip's own clock; 0 where it does not say it."""
+    if packet.pts is None:
+        return 0.0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)

@@ -31,14 +31,14 @@ _PLAIN = {"monob": "gray", "ya8": "rgba", "ya16be": "rgba64be", "pal8": "rgba", 
 _SRGB_GAMMA = (45455).to_bytes(4, "big")
 
 
-def content_digest(segments: SplicedFile, format: str, *, max_pixels: int) -> str:  # noqa: A002
+def content_digest(spliced: SplicedFile, format: str, *, max_pixels: int) -> str:  # noqa: A002
     """A digest of what a file shows: two files have the same one where no pixel and no colour differs.
 
     Lossless pictures are decoded for it; of others, and of those that cannot be decoded here, it is the
     digest of the bytes. Blocking; other threads go on meanwhile.
 
     Args:
-        segments: the file without its metadata.
+        spliced: the file without its metadata.
         format: as ``probe`` tells it.
         max_pixels: larger pictures are not decoded.
 
@@ -50,12 +50,12 @@ def content_digest(segments: SplicedFile, format: str, *, max_pixels: int) -> st
     """
     decoded = None
     if format in ("png", "webp"):
-        data = segments.read(0, segments.size)
+        data = spliced.read(0, spliced.size)
         try:
-            decoded = _decoded(data, Source.in_memory(data, segments.path, format), max_pixels)
+            decoded = _decoded(data, Source.in_memory(data, spliced.path, format), max_pixels)
         except InvalidInput:
             decoded = None
-    return decoded or segments.sha256()
+    return decoded or spliced.sha256()
 
 
 def pixels_digest(pixels: Pixels, colour: bytes = b"") -> str:

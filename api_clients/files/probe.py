@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from av.video.frame import VideoFrame
+
 from ..errors import InvalidInput
 from ..models import Media, Model
+from .damage import damage_as
 from .formats.structure import Source
 from .headers import read_header
-from .open_video import DAMAGED, OpenVideo, exact, open_video
+from .open_video import OpenVideo, decode_first, exact, open_video
 from .sniff import IMAGE_FORMATS, MEDIA_TYPES, SUFFIXES, format_of
 from .spliced_file import open_input
 
@@ -95,14 +100,23 @@ def probe(path: Path, *, max_pixels: int = MAX_FRAME_PIXELS) -> Info:
     Raises:
         InvalidInput: it is missing, a folder, empty, unreadable, damaged, or no picture or clip that we know.
     """
+    with open_media(path) as source:
+        return read_image(source) if source.format in IMAGE_FORMATS else _video(source, max_pixels)
+
+
+@contextmanager
+def open_media(path: Path) -> Generator[Source]:
+    """Open a file to look at its structure; ``format`` of what is given says what it is.
+
+    Raises:
+        InvalidInput: it is missing, a folder, empty, unreadable, or no picture or clip that we know.
+    """
     with open_input(path) as file:
         source = Source(path, file, "picture or clip")
         if not source.size:
             raise InvalidInput(f"{path} is empty.", hint="Give the path of a picture or clip.")
         source.format = format_of(source)
-        if source.format in IMAGE_FORMATS:
-            return _image(source)
-    return _video(source, max_pixels)
+        yield source
 
 
 def check_input(info: Info, model: Model) -> None:
@@ -111,9 +125,9 @@ def check_input(info: Info, model: Model) -> None:
     Raises:
         InvalidInput: wrong medium or format, animated, or too many bytes; names the limit and the value.
     """
-    clip = isinstance(info, VideoInfo)
-    if clip != (model.media is Media.VIDEO):
-        takes, given = ("pictures", "a clip") if clip else ("clips", "a picture")
+    video = isinstance(info, VideoInfo)
+    if video != (model.media is Media.VIDEO):
+        takes, given = ("pictures", "a clip") if video else ("clips", "a picture")
         raise InvalidInput(
             f"{model.id} takes {takes}, but the input is {given} ({info.format}).",
             hint=f"Give it one of: {', '.join(model.limits.formats)}.",
@@ -133,12 +147,17 @@ def check_input(info: Info, model: Model) -> None:
         raise InvalidInput(
             f"The input has {info.bytes:,} bytes; {model.id} takes at most {limit:,}.",
             hint="Save it smaller, for example as JPEG or WebP of high quality."
-            if not clip
+            if not video
             else "Save it smaller, or cut it into parts.",
         )
 
 
-def _image(source: Source) -> ImageInfo:
+def read_image(source: Source) -> ImageInfo:
+    """What a picture is, from its header.
+
+    Raises:
+        InvalidInput: it is damaged.
+    """
     header = read_header(source)
     width, height = header.width, header.height
     if header.turned:
@@ -147,42 +166,43 @@ def _image(source: Source) -> ImageInfo:
 
 
 def _video(source: Source, max_pixels: int) -> VideoInfo:
-    try:
-        with open_video(source.path, source.format, max_pixels=max_pixels) as clip:
-            return describe(clip, source.format, source.size)
-    except DAMAGED:
-        raise source.broken("it cannot be decoded") from None
+    with (
+        damage_as(lambda _: undecodable_video(source)),
+        open_video(source.path, source.format, max_pixels=max_pixels) as video,
+    ):
+        return read_video(video, decode_first(video)[0], source)
 
 
-def describe(clip: OpenVideo, format: str, size: int) -> VideoInfo:  # noqa: A002
-    """What an open clip is; decodes its first frame.
+def undecodable_video(source: Source) -> InvalidInput:
+    """The error for a clip of which not even the first frame can be had."""
+    return source.broken("it cannot be decoded")
+
+
+def read_video(video: OpenVideo, first: VideoFrame, source: Source) -> VideoInfo:
+    """What an open clip is.
 
     Args:
-        clip: just opened.
-        format: as the file's first bytes say.
-        size: of the file in bytes.
+        video: the clip.
+        first: its first frame.
+        source: its file, whose format is known.
 
     Raises:
-        InvalidInput: not one frame can be had from it.
         FFmpegError, ValueError: it is damaged.
     """
-    video = clip.video
-    frame = next(clip.container.decode(video), None)
-    if frame is None:
-        raise InvalidInput("There is not one frame in the clip.", hint="Save it again.")
-    width, height, rotation = frame.width, frame.height, -frame.rotation % 360
+    stream = video.video
+    width, height, rotation = first.width, first.height, -first.rotation % 360
     if rotation in {90, 270}:
         width, height = height, width
     return VideoInfo(
-        format=format,
+        format=source.format,
         width=width,
         height=height,
-        frame_rate=exact(video.average_rate) or exact(video.guessed_rate),
-        frames=video.frames or None,
-        seconds=clip.seconds,
-        audio=bool(clip.container.streams.audio),
-        codec=video.codec_context.name,
-        bytes=size,
+        frame_rate=exact(stream.average_rate) or exact(stream.guessed_rate),
+        frames=stream.frames or None,
+        seconds=video.seconds,
+        audio=bool(video.container.streams.audio),
+        codec=stream.codec_context.name,
+        bytes=source.size,
         rotation=rotation,
-        sample_aspect=exact(video.sample_aspect_ratio) or Fraction(1),
+        sample_aspect=exact(stream.sample_aspect_ratio) or Fraction(1),
     )

@@ -63,7 +63,7 @@ _FIRST_BOXES = frozenset(b"ftyp moov mdat wide free skip".split())
 
 
 def format_of_file(path: Path) -> str:
-    """The format of a file by its path; raises as ``format_of`` does, or where it cannot be read. Blocking."""
+    """The format of a file by its path. Blocking; raises as ``format_of``, or where it cannot be read."""
     with open_input(path) as file:
         return format_of(Source(path, file, "picture or clip"))
 

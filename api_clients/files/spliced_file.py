@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import os
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Generator
@@ -11,11 +12,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import InvalidInput
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 _CHUNK = 1 << 20
+_BUFFER = 256
+"""Read at once when a file's structure is followed, which is a few bytes here and there."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class SplicedFile:
         with open_input(self.path) as file:
             self._check(file)
             while offset < stop:
-                piece = self._piece(file, offset, min(size, stop - offset))
+                piece = self.piece(file, offset, min(size, stop - offset))
                 yield piece
                 offset += len(piece)
             self._check(file)
@@ -130,13 +136,46 @@ class SplicedFile:
                 pieces.close()
 
     def sha256(self) -> str:
-        """The digest of the virtual file, in hexadecimal. Blocking."""
+        """The digest of the virtual file, in hexadecimal. Blocking; it is read for it only once.
+
+        Raises:
+            InvalidInput: the file is gone, cannot be read, or has changed.
+        """
+        if self.version is None:
+            return self._hashed()
+        with open_input(self.path) as file:
+            self._check(file)
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return self._hashed()
+
+    def _hashed(self) -> str:
         digest = hashlib.sha256()
         for piece in self.chunks():
             digest.update(piece)
         return digest.hexdigest()
 
-    def _piece(self, file: BinaryIO, offset: int, length: int) -> bytes:
+    def reader(self, file: BinaryIO) -> io.BufferedReader:
+        """The virtual file as Python's own kind of file.
+
+        Args:
+            file: the real file, open; whoever opened it closes it. Nobody else may read it meanwhile.
+        """
+        return io.BufferedReader(_Reader(self, file), _CHUNK)
+
+    def piece(self, file: BinaryIO, offset: int, length: int) -> bytes:
+        """At most ``length`` bytes from ``offset``, which is inside; at least one.
+
+        Args:
+            file: the real file, open.
+            offset: in the virtual file.
+            length: at least 1.
+
+        Raises:
+            InvalidInput: the file cannot be read, or has become shorter.
+        """
         index = bisect_right(self._stops, offset)
         part = self.parts[index]
         within = offset - (self._stops[index] - _length(part))
@@ -157,6 +196,34 @@ class SplicedFile:
             raise _changed(self.path)
 
 
+class _Reader(io.RawIOBase):
+    def __init__(self, spliced: SplicedFile, file: BinaryIO) -> None:
+        self._spliced = spliced
+        self._file = file
+        self._offset = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._spliced.size}[whence]
+        self._offset = max(0, base + offset)
+        return self._offset
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = min(len(view), self._spliced.size - self._offset)
+        if wanted <= 0:
+            return 0
+        data = self._spliced.piece(self._file, self._offset, wanted)
+        view[: len(data)] = data
+        self._offset += len(data)
+        return len(data)
+
+
 def open_input(path: Path) -> BinaryIO:
     """Open an input for reading.
 
@@ -166,7 +233,7 @@ def open_input(path: Path) -> BinaryIO:
     try:
         if not path.is_file():
             raise InvalidInput(_why_no_file(path), hint="Give the path of a picture or clip.")
-        return path.open("rb")
+        return path.open("rb", _BUFFER)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
 

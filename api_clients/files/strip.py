@@ -35,11 +35,15 @@ def without_metadata(path: Path, format: str) -> SplicedFile:  # noqa: A002
     Raises:
         InvalidInput: it cannot be read, or its structure is so damaged that nobody can tell what is in it.
     """
-    strip = _STRIPPERS.get(format)
-    if strip is None:
+    if format not in _STRIPPERS:
         raise InvalidInput(
             f"Metadata cannot be left out of a {format} file.",
             hint=f"Save it in one of these formats: {', '.join(_STRIPPERS)}.",
         )
     with open_input(path) as file:
         return strip(Source(path, file, format))
+
+
+def strip(source: Source) -> SplicedFile:
+    """As ``without_metadata``, of an open file whose format is one of those."""
+    return _STRIPPERS[source.format](source)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from av.packet import Packet
 
 from ..errors import BadResponse, InvalidInput, Meaning
 from ..models import Media
 from ..sizes import Expected
+from .damage import damage_as
 from .decode import decode_image
-from .open_video import DAMAGED, OpenVideo, TooManyPixels, open_video
-from .probe import ImageInfo, Info, VideoInfo, probe
-from .strip import without_metadata
+from .formats.structure import Source
+from .open_video import OpenVideo, TooManyPixels, decode_first, end_of, open_video
+from .probe import ImageInfo, Info, VideoInfo, open_media, read_image, read_video, undecodable_video
+from .sniff import IMAGE_FORMATS
+from .strip import strip
 
 _TAIL_SECONDS = 1.0
 _MICROSECONDS = 1_000_000
@@ -39,19 +39,42 @@ def verify_result(path: Path, *, media: Media, expected: Expected | None, max_pi
             it is whole but not what was asked for.
     """
     try:
-        info = probe(path, max_pixels=max_pixels)
-        _check_kind(info, media)
-        _check_size(info, expected, max_pixels)
-        kept = without_metadata(path, info.format)
-        if isinstance(info, ImageInfo):
-            decode_image(kept, info)
-        else:
-            _check_end(path, info, max_pixels)
+        with open_media(path) as source:
+            if source.format in IMAGE_FORMATS:
+                return _image(source, media, expected, max_pixels)
+            return _video(source, media, expected, max_pixels)
     except TooManyPixels as error:
         raise BadResponse(f"The result is too large: {error.message}", hint="It was not decoded.") from None
     except InvalidInput as error:
         raise BadResponse(f"The result is not usable: {error.message}", meaning=Meaning.TRY_AGAIN) from None
+
+
+def _image(source: Source, media: Media, expected: Expected | None, max_pixels: int) -> ImageInfo:
+    info = read_image(source)
+    _check_kind(info, media)
+    _check_size(info, expected, max_pixels)
+    decode_image(source)
     return info
+
+
+def _video(source: Source, media: Media, expected: Expected | None, max_pixels: int) -> VideoInfo:
+    with (
+        damage_as(lambda _: undecodable_video(source)),
+        open_video(source.path, source.format, max_pixels=max_pixels) as video,
+    ):
+        first, reached = decode_first(video)
+        info = read_video(video, first, source)
+        del first  # a large frame's memory
+        _check_kind(info, media)
+        _check_size(info, expected, max_pixels)
+        strip(source)  # its structure is whole
+        with damage_as(lambda _: _damaged_end()):
+            _check_end(video, reached)
+    return info
+
+
+def _damaged_end() -> BadResponse:
+    return BadResponse("The result is a damaged clip: its end cannot be decoded.", meaning=Meaning.TRY_AGAIN)
 
 
 def _check_kind(info: Info, media: Media) -> None:
@@ -76,42 +99,28 @@ def _check_size(info: Info, expected: Expected | None, max_pixels: int) -> None:
         )
 
 
-def _check_end(path: Path, info: VideoInfo, max_pixels: int) -> None:
-    try:
-        with open_video(path, info.format, max_pixels=max_pixels) as clip:
-            reached = _tail(clip)
-    except DAMAGED:
-        raise BadResponse(
-            "The result is a damaged clip: its end cannot be decoded.", meaning=Meaning.TRY_AGAIN
-        ) from None
-    if info.seconds is not None and reached < info.seconds - max(0.5, 0.02 * info.seconds):
-        raise BadResponse(
-            f"The result is a clip that ends after {reached:.1f} of {info.seconds:.1f} seconds.",
-            meaning=Meaning.TRY_AGAIN,
-        )
+def _check_end(video: OpenVideo, reached: float) -> None:
+    """Decode one frame near the end, and see that the packets reach the announced length.
 
-
-def _tail(clip: OpenVideo) -> float:
-    """Decode one frame near the end, then go through the packets behind it.
-
-    Returns:
-        Seconds from the beginning of the clip to the end of its last packet.
+    Args:
+        video: an open clip whose first frame was decoded.
+        reached: how far the packets reach that were read for it.
     """
-    seconds = clip.seconds
+    seconds = video.seconds
+    start = video.container.start_time or 0
+    decoded = True
     if seconds is not None and seconds > _TAIL_SECONDS:
-        start = clip.container.start_time or 0
-        clip.container.seek(start + int((seconds - _TAIL_SECONDS) * _MICROSECONDS))
-    reached, decoded = 0.0, False
-    for packet in clip.container.demux():
-        reached = max(reached, _end_of(packet))
-        if packet.stream is clip.video and not decoded:
+        video.container.seek(start + int((seconds - _TAIL_SECONDS) * _MICROSECONDS))
+        reached, decoded = 0.0, False
+    for packet in video.container.demux():
+        reached = max(reached, end_of(packet))
+        if packet.stream is video.video and not decoded:
             decoded = bool(packet.decode())
     if not decoded:
         raise BadResponse("The result is a clip without a frame near its end.", meaning=Meaning.TRY_AGAIN)
-    return reached - (clip.container.start_time or 0) / _MICROSECONDS
-
-
-def _end_of(packet: Packet[Any]) -> float:
-    if packet.pts is None:
-        return 0.0
-    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
+    reached -= start / _MICROSECONDS
+    if seconds is not None and reached < seconds - max(0.5, 0.02 * seconds):
+        raise BadResponse(
+            f"The result is a clip that ends after {reached:.1f} of {seconds:.1f} seconds.",
+            meaning=Meaning.TRY_AGAIN,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import cast
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from ..settings import Settings
 from ..urls import origin
 from .fal_errors import Refused, check, text
 from .fal_token import Tokens
+from .fal_unfinished import Unfinished, UnfinishedFile
 from .hosted import Upload
 
 LARGE = 100 << 20
@@ -28,53 +30,73 @@ _AT_ONCE = 4
 
 
 class PartsUpload:
-    """One upload in parts.
+    """One upload in parts. A later one of the same file goes on with the parts that are through.
 
     Args:
         upload: the file.
         tokens: give the token; it goes to where it came with, and to the configured upload root.
         settings: ``roots`` and ``time`` are used.
         http: the client.
+        kept: where an unfinished upload of this file is kept.
         report: told when a part is up.
     """
 
     def __init__(
-        self, upload: Upload, tokens: Tokens, settings: Settings, http: Http, *, report: Progress
+        self,
+        upload: Upload,
+        tokens: Tokens,
+        settings: Settings,
+        http: Http,
+        *,
+        kept: UnfinishedFile,
+        report: Progress,
     ) -> None:
         self._upload = upload
         self._tokens = tokens
         self._settings = settings
         self._http = http
+        self._kept = kept
         self._report = report
-        self._etags: dict[int, str] = {}
+        self._saving = asyncio.Lock()
         self._budgets: set[RetryBudget] = set()
         """Of the parts on their way: one that is through shows that the way is open for all of them."""
 
-    async def run(self, about: dict[str, str]) -> str:
+    async def run(self, about: dict[str, str], expires: float) -> tuple[str, float]:
         """Upload it.
 
         Args:
             about: headers that describe the file.
+            expires: Unix time until which a file with these headers is kept.
 
         Returns:
-            The link to it.
+            The link to it, and the Unix time until which it works.
 
         Raises:
             RemoteUpscaleError: as ``FalStorage.host``, or ``Refused``.
         """
+        known = await asyncio.to_thread(self._kept.load, time.time() + self._upload.valid_for)
+        if known is not None:
+            try:
+                return await self._finish(known)
+            except Refused:  # fal does not have it any more
+                await asyncio.to_thread(self._kept.remove)
         created = await self._create(about)
-        access_url, upload_id = text(created, "access_url"), text(created, "uploadId")
-        await self._may_have_token(access_url)
-        place = f"{access_url}/multipart/{quote(upload_id, safe='')}"
-        numbers = iter(range(1, -(-self._upload.source.size // PART) + 1))
+        return await self._finish(Unfinished(text(created, "access_url"), text(created, "uploadId"), expires))
+
+    async def _finish(self, unfinished: Unfinished) -> tuple[str, float]:
+        await self._may_have_token(unfinished.access_url)
+        place = f"{unfinished.access_url}/multipart/{quote(unfinished.upload_id, safe='')}"
+        count = -(-self._upload.source.size // PART)
+        numbers = iter([number for number in range(1, count + 1) if number not in unfinished.etags])
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(_AT_ONCE):
-                    group.create_task(self._send_parts(place, numbers))
+                    group.create_task(self._send_parts(place, numbers, unfinished))
         except ExceptionGroup as failures:
             raise _first(failures) from None
-        await self._complete(place)
-        return access_url
+        await self._complete(place, unfinished)
+        await asyncio.to_thread(self._kept.remove)
+        return unfinished.access_url, unfinished.expires
 
     async def _create(self, about: dict[str, str]) -> Reply:
         async for attempt in RetryBudget(self._settings.time):
@@ -93,11 +115,15 @@ class PartsUpload:
                 hint="Host the input in an object store: REMOTE_UPSCALE_BUCKET_URL.",
             )
 
-    async def _send_parts(self, place: str, numbers: Iterator[int]) -> None:
+    async def _send_parts(self, place: str, numbers: Iterator[int], unfinished: Unfinished) -> None:
         """Take the next part until there is none; several of these share one iterator."""
+        size = self._upload.source.size
         for number in numbers:
-            self._etags[number] = await self._send(f"{place}/{number}", (number - 1) * PART)
-            self._report(min(len(self._etags) * PART, self._upload.source.size), self._upload.source.size)
+            etag = await self._send(f"{place}/{number}", (number - 1) * PART)
+            async with self._saving:
+                unfinished.etags[number] = etag
+                await asyncio.to_thread(self._kept.save, unfinished)
+            self._report(min(len(unfinished.etags) * PART, size), size)
             for budget in self._budgets:
                 budget.renew()
 
@@ -128,13 +154,22 @@ class PartsUpload:
                 return etag
         raise AssertionError("a retried block ends by returning or raising")
 
-    async def _complete(self, place: str) -> None:
-        parts = [{"partNumber": number, "etag": etag} for number, etag in sorted(self._etags.items())]
+    async def _complete(self, place: str, unfinished: Unfinished) -> None:
+        parts = [{"partNumber": number, "etag": etag} for number, etag in sorted(unfinished.etags.items())]
         request = Request.post_json(f"{place}/complete", {"parts": parts})
-        async for attempt in RetryBudget(self._settings.time):
-            token = await self._tokens.get()
-            with attempt:
-                check(await self._http.call(request, root=place, auth=token.header))
+        try:
+            async for attempt in RetryBudget(self._settings.time):
+                token = await self._tokens.get()
+                with attempt:
+                    check(await self._http.call(request, root=place, auth=token.header))
+        except Refused:
+            # A reply that was lost, or a process that was killed before it kept the link.
+            if not await self._is_there(unfinished.access_url):
+                raise
+
+    async def _is_there(self, url: str) -> bool:
+        root = url.rpartition("/")[0]
+        return (await self._http.call(Request("HEAD", url), root=root, auth={})).status == 200
 
 
 def _first(error: Exception) -> Exception:

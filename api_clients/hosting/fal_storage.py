@@ -16,7 +16,8 @@ from ..settings import Settings
 from .fal_errors import Refused, as_hosting, check, text
 from .fal_parts import LARGE, PartsUpload
 from .fal_token import Token, Tokens
-from .hosted import Hosted, Upload
+from .fal_unfinished import UnfinishedFile
+from .hosted import FOLDER, Hosted, Upload
 
 WAY = "fal"
 
@@ -54,7 +55,7 @@ class FalStorage:
         about = _about(upload, life)
         try:
             try:
-                url = await self._by_token(upload, about, report)
+                url, expires = await self._by_token(upload, about, expires, report)
             except (Refused, BadResponse):
                 url = await self._by_link(upload, about, report)
             check_link(url, self._roots)
@@ -73,10 +74,16 @@ class FalStorage:
             return False
         return reply.status not in (400, 401, 403, 404, 410)
 
-    async def _by_token(self, upload: Upload, about: dict[str, str], report: Progress) -> str:
+    async def _by_token(
+        self, upload: Upload, about: dict[str, str], expires: float, report: Progress
+    ) -> tuple[str, float]:
+        """The link, and the Unix time until which it works."""
         if upload.source.size > LARGE:
-            parts = PartsUpload(upload, self._tokens, self._settings, self._http, report=report)
-            return await parts.run(about)
+            kept = UnfinishedFile(
+                self._settings.home / FOLDER, upload.content_at(self._settings.roots.fal_rest)
+            )
+            parts = PartsUpload(upload, self._tokens, self._settings, self._http, kept=kept, report=report)
+            return await parts.run(about, expires)
         budget = RetryBudget(self._settings.time)
         async for attempt in budget:
             token = await self._tokens.get()
@@ -89,7 +96,7 @@ class FalStorage:
                     progress=report,
                     budget=budget,
                 )
-                return text(check(reply), "access_url")
+                return text(check(reply), "access_url"), expires
         raise AssertionError("a retried block ends by returning or raising")
 
     async def _by_link(self, upload: Upload, about: dict[str, str], report: Progress) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from ..redaction import get_logger
 from ..settings import Settings
 from . import fal_storage, object_store
 from .fal_storage import FalStorage
-from .hosted import Hosted, Upload, failed
+from .hosted import FOLDER, Hosted, Upload, failed
 from .object_store import ObjectStore
 from .record import Record
 from .single_flight import SingleFlight
@@ -121,13 +120,13 @@ class Hosting:
         return FalStorage(self._settings, self._http)
 
     async def _in_store(self, upload: Upload, report: Progress) -> Hosted:
-        async with self._alone(self._settings.bucket_url or "", upload.name):
+        async with self._alone(self._settings.bucket_url or "", upload):
             return await self._store.host(upload, report)
 
     async def _at_fal(self, upload: Upload, report: Progress) -> Hosted:
         place, name = str(self._settings.provider(Fal).rest_root), f"{upload.name} {upload.media_type}"
         until = time.time() + upload.valid_for
-        async with self._alone(place, name):
+        async with self._alone(place, upload):
             known = await asyncio.to_thread(self._record.find, place, name, fal_storage.WAY, until)
             if known is not None:
                 if await self._fal.works(known):
@@ -138,10 +137,9 @@ class Hosting:
             return hosted
 
     @asynccontextmanager
-    async def _alone(self, place: str, name: str) -> AsyncGenerator[None]:
+    async def _alone(self, place: str, upload: Upload) -> AsyncGenerator[None]:
         """Wait until no other process uploads this, and keep them waiting. Without locks, do without."""
-        digest = hashlib.sha256(f"{place}\n{name}".encode()).hexdigest()
-        path = self._settings.home / "hosting" / f"{digest}.lock"
+        path = self._settings.home / FOLDER / f"{upload.content_at(place)}.lock"
         try:
             # Not in a thread, which might take it after a cancellation, for nobody.
             while (lock := FileLock.try_take(path)) is None:  # noqa: ASYNC110 (of another process)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from ..errors import HostingFailed, Meaning
 from ..files.spliced_file import SplicedFile
+
+FOLDER = "hosting"
+"""In the home folder: locks, and what is known of unfinished uploads."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Upload:
     def name(self) -> str:
         """A file name that tells nothing about where it came from."""
         return f"{self.digest[:64]}{self.suffix}"
+
+    def content_at(self, place: str) -> str:
+        """A digest, in hexadecimal, of what it is and of the place where it goes."""
+        return hashlib.sha256(f"{place}\n{self.name} {self.media_type}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)

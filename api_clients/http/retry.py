@@ -84,7 +84,7 @@ class RetryBudget:
     def _next_wait(self) -> float:
         wait = self._floor * 2 ** min(self._failures, _MOST_DOUBLINGS)
         self._failures += 1
-        return min(wait * random.uniform(1, 1 + _JITTER), _LONGEST_WAIT)  # noqa: S311
+        return max(self._floor, min(wait * random.uniform(1, 1 + _JITTER), _LONGEST_WAIT))  # noqa: S311
 
     def _asked_wait(self, seconds: float) -> float:
         # Many jobs are told the same number at the same moment: spread them a little.

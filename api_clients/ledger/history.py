@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from statistics import median
@@ -38,20 +39,17 @@ class History:
 
     def get(self, job: str) -> JobRow | None:
         """A job as it is now."""
-        self.reap_dead_owners()
-        with self.database.transaction(reading=True) as connection:
+        with self._settled() as connection:
             return row_of(connection, jobs.c.id == job)
 
     def by_identity(self, identity: str, *, sandbox: bool) -> list[JobRow]:
         """The jobs of an identity, newest first."""
-        self.reap_dead_owners()
         same = (jobs.c.identity == identity) & (jobs.c.sandbox == sandbox)
         return self._rows(select(*_COLUMNS).where(same).order_by(jobs.c.id.desc()))
 
     def by_request_id(self, model: str, request_id: str) -> JobRow | None:
         """The job that has this id at its provider."""
-        self.reap_dead_owners()
-        with self.database.transaction(reading=True) as connection:
+        with self._settled() as connection:
             return row_of(connection, jobs.c.request_id == request_id, jobs.c.model == model)
 
     def jobs(
@@ -72,7 +70,6 @@ class History:
             since: when they were made, at the earliest.
             until: before which they were made.
         """
-        self.reap_dead_owners()
         query = select(*_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
         if states is not None:
             query = query.where(jobs.c.state.in_(list(states)))
@@ -86,7 +83,6 @@ class History:
 
     def resumable(self, *, sandbox: bool) -> list[JobRow]:
         """Jobs with something to fetch or to deliver that no other process is at; oldest first."""
-        self.reap_dead_owners()
         sent = jobs.c.state.in_([JobState.SUBMITTED, JobState.CANCELLED]) & jobs.c.request_id.is_not(None)
         return self._rows(
             select(*_COLUMNS)
@@ -127,14 +123,32 @@ class History:
 
     def reap_dead_owners(self) -> None:
         """Give the jobs of processes that have ended the state that their end left them in."""
-        owned = jobs.c.state.in_(OWNED) & jobs.c.owner.is_not(None)
+        with self._settled():
+            pass
+
+    @contextmanager
+    def _settled(self) -> Generator[Connection]:
+        """A transaction for reading, in which no job belongs to a process that has ended."""
         with self.database.transaction(reading=True) as connection:
-            owners = map(str, connection.scalars(select(jobs.c.owner).where(owned).distinct()).all())
-            dead = [owner for owner in owners if not self._lease.alive(owner, connection)]
+            if not self._dead(connection):
+                yield connection
+                return
+        with self.database.transaction() as connection:
+            self._reap(connection)
+        with self.database.transaction(reading=True) as connection:
+            yield connection
+
+    def _reap(self, connection: Connection) -> None:
+        dead = self._dead(connection)
         if dead:
-            with self.database.transaction() as connection:
-                reap(connection, jobs.c.owner.in_(dead))
-                self._lease.strike_off(dead, connection)
+            reap(connection, jobs.c.owner.in_(dead))
+            self._lease.strike_off(dead, connection)
+
+    def _dead(self, connection: Connection) -> list[str]:
+        """The owners of jobs that have ended."""
+        owned = jobs.c.state.in_(OWNED) & jobs.c.owner.is_not(None)
+        owners = map(str, connection.scalars(select(jobs.c.owner).where(owned).distinct()).all())
+        return [owner for owner in owners if not self._lease.alive(owner, connection)]
 
     def release_stale(self, row: JobRow) -> None:
         """Treat a job as one that its process has left, although the process lives."""
@@ -146,7 +160,7 @@ class History:
         return row.owner == self._lease.name
 
     def _rows(self, query: Select[Any]) -> list[JobRow]:
-        with self.database.transaction(reading=True) as connection:
+        with self._settled() as connection:
             return [JobRow(**row) for row in connection.execute(query).mappings()]
 
 

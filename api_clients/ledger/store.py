@@ -114,9 +114,9 @@ class Ledger(History):
             BudgetExceeded: there is no money for it, or its cost is unknown; nothing was recorded.
         """
         with _nothing_sent():
-            self.reap_dead_owners()
             owner = self._own()
             with self.database.transaction(exclusive=True) as connection:
+                self._reap(connection)
                 duplicate = duplicate_of(connection, intent, excluding) if unless_exists else None
                 if duplicate is not None:
                     return duplicate
@@ -136,10 +136,10 @@ class Ledger(History):
         Returns:
             The row of the job that has this id at the provider, where there is one; nothing was recorded.
         """
-        self.reap_dead_owners()
         owner = self._own()
         same = (jobs.c.request_id == handle.request_id, jobs.c.model == intent.model)
         with self.database.transaction(exclusive=True) as connection:
+            self._reap(connection)
             known = row_of(connection, *same)
             if known is None:
                 insert_job(connection, intent, job, owner, handle)
@@ -155,13 +155,13 @@ class Ledger(History):
         Returns:
             Whether there was room for it; if not, nothing has changed.
         """
-        with _nothing_sent():
-            with self.database.transaction(exclusive=True) as connection:
-                room = has_room(connection, job, most)
-                if room:
-                    apply(connection, job, self._lease.name, "take_place", placed=now())
+        with _nothing_sent(), self.database.transaction(exclusive=True) as connection:
+            room = has_room(connection, job, most)
             if not room:
-                self.reap_dead_owners()  # places of processes that have ended become free
+                self._reap(connection)  # places of processes that have ended become free
+                room = has_room(connection, job, most)
+            if room:
+                apply(connection, job, self._lease.name, "take_place", placed=now())
             return room
 
     def mark_submitting(self, job: str, *, link: str) -> None:
@@ -272,9 +272,9 @@ class Ledger(History):
             job: our id.
             most: how many jobs of its account may be under way at once; ``None`` for any number.
         """
-        self.reap_dead_owners()
         owner = self._own()
         with self.database.transaction(exclusive=most is not None) as connection:
+            self._reap(connection)
             row = row_of(connection, jobs.c.id == job, jobs.c.owner.is_(None) | (jobs.c.owner == owner))
             at_provider = row is not None and row.state is not JobState.STORED
             if most is not None and at_provider and not has_room(connection, job, most):

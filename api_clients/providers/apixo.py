@@ -132,7 +132,11 @@ class Apixo(Provider):
     def read_balance(self, reply: Reply) -> str:
         self.raise_error(reply)
         if not self.is_provider_reply(reply):  # the page names the address only, not what stands in "data"
-            raise BadResponse("APIXO's answer is not in its envelope.", meaning=Meaning.UNKNOWN)
+            raise BadResponse(
+                "APIXO's answer is not in its envelope.",
+                hint="A proxy in between may have answered; try again later.",
+                meaning=Meaning.UNKNOWN,
+            )
         return "the key works"
 
     def read_error(self, reply: Reply) -> RemoteUpscaleError | None:

@@ -83,7 +83,7 @@ def test_a_months_spending(cli, ledger, home):
     header, *lines = csv.reader(io.StringIO(ran.out))
     assert header == ["created", "model", "state", "cost_usd", "request_id", "input", "output", "id"]
     assert [line[5] for line in lines] == ["'=HYPERLINK(1).png", 'a "b", c\n.png', "unknown"]
-    assert [line[3] and Decimal(line[3]) for line in lines] == [Decimal("0.1"), "", Decimal("0.000000001")]
+    assert [line[3] for line in lines] == ["0.1", "", "0.000000001"]
     assert lines[0][:3] == ["2025-12-01T12:00:00Z", "fal/seedvr2-image", "completed"]
     assert lines[2][2] == "submission_unknown"
 

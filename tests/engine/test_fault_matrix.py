@@ -12,7 +12,7 @@ from itertools import product
 import httpx
 import pytest
 from fault_cells import BALANCE, BEFORE, BIG, CELLS, NEVER, STAGES
-from fault_rows import AT_ONCE, INTERRUPTED, Later
+from fault_rows import AT_ONCE, INTERRUPTED, SEVERAL, Later
 from faults import Do, Stage
 from remote_upscale.api_clients.engine import Engine, Job
 from remote_upscale.api_clients.errors import RemoteUpscaleError
@@ -67,6 +67,7 @@ async def test_cell(stage, row, patient, sandbox, photo, tmp_path):
     async with asyncio.timeout(20):
         settings = limited(patient, row.action.do, row.kind)
         await check_first_run(settings, sandbox, job, row)
+        row = replace(row, submits=submits(sandbox, job))
         sandbox.faults.clear()
         finish_jobs(sandbox)
         settings = settings if row.later is Later.STUCK else patient
@@ -90,7 +91,8 @@ async def check_first_run(settings, sandbox, job, row):
             assert not job.destination.parent.exists() or list(job.destination.parent.iterdir()) == []
         check_charges(sandbox, engine, row.charged)
         entries = engine.ledger.sync.jobs()
-    assert submits(sandbox, job) == row.submits
+    sent = submits(sandbox, job)
+    assert sent > 1 if row.submits == SEVERAL else sent == row.submits
     assert [entry.state for entry in entries] == ([row.state] if row.state else [])
     if row.state == "submitted":
         assert entries[0].request_id == sandbox.jobs[0].request_id

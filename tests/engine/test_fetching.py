@@ -28,7 +28,7 @@ def job(tmp_path):
 
 
 def downloads(sandbox):
-    return [request for request in sandbox.requests if request.path.startswith("/files/out")]
+    return [request for request in sandbox.requests if request.path.startswith("/results/v1/")]
 
 
 async def rows(engine):

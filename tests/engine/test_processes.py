@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 import pytest
-from remote_upscale.api_clients.registry import MODELS
+from remote_upscale.api_clients.registry import MODELS, ROOTS
 from remote_upscale.api_clients.sandbox import Delays, Sandbox
 
 MODEL = "apixo/image-upscaler"
@@ -33,7 +33,7 @@ def environment(tmp_path):
 async def run_all(count, inputs, environment):
     """So many processes at once, each with all inputs and a folder of its own: what they print."""
     async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0)) as sandbox:
-        roots = {f"REMOTE_UPSCALE_{name.upper()}_URL": url for name, url in vars(sandbox.roots).items()}
+        roots = {ROOTS[name].variable: url for name, url in sandbox.roots.items()}
         outputs = [inputs.parent / f"out{number}" for number in range(count)]
         runs = [_run(inputs, output, environment | roots) for output in outputs]
         async with asyncio.timeout(120):

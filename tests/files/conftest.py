@@ -96,7 +96,7 @@ def _webp_cases(folder: Path) -> None:
         file.write(SECRET.encode())
 
 
-def make_clip(
+def write_video(
     path: Path,
     *,
     video: str,
@@ -123,19 +123,19 @@ def make_clip(
             stream.codec_context.sample_aspect_ratio = aspect
         if rotation and CAN_TURN:
             stream.set_display_rotation(rotation)
-        sound = out.add_stream(audio, rate=48000) if audio else None
-        if sound is not None:
-            sound.layout = "mono"
+        track = out.add_stream(audio, rate=48000) if audio else None
+        if track is not None:
+            track.layout = "mono"
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(gradient(*size, 3, index), format="rgb24")
             frame.pts, frame.time_base = index, 1 / rate
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
-        if sound is not None:
-            _sound(out, sound, float(frames / rate))
+        if track is not None:
+            _audio(out, track, float(frames / rate))
 
 
-def _sound(out: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+def _audio(out: av.container.OutputContainer, stream: av.AudioStream, seconds: float) -> None:
     wave = (np.sin(np.arange(int(48000 * seconds)) * 0.05) * 8000).astype(np.int16)
     frame = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = 48000, 0, Fraction(1, 48000)
@@ -146,7 +146,7 @@ def _sound(out: av.container.OutputContainer, stream: av.AudioStream, seconds: f
 
 
 MDTA = {"movflags": "use_metadata_tags"}
-CLIPS: dict[str, dict[str, object]] = {
+VIDEOS: dict[str, dict[str, object]] = {
     "plain.mp4": {"video": "libx264", "audio": "aac"},
     "comfy.mp4": {"video": "libx264", "audio": "aac", "options": MDTA},
     "faststart.mp4": {"video": "libx264", "options": {"movflags": "use_metadata_tags+faststart"}},
@@ -172,15 +172,15 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _png_cases(folder)
     _jpeg_cases(folder)
     _webp_cases(folder)
-    for name, how in CLIPS.items():
-        make_clip(folder / name, **how)  # pyright: ignore[reportArgumentType]
+    for name, how in VIDEOS.items():
+        write_video(folder / name, **how)  # pyright: ignore[reportArgumentType]
     return folder
 
 
 @pytest.fixture(scope="session")
-def clip() -> Callable[..., None]:
-    """``make_clip``, for clips of one's own."""
-    return make_clip
+def make_video() -> Callable[..., None]:
+    """``write_video``, for clips of one's own."""
+    return write_video
 
 
 @pytest.fixture(scope="session")

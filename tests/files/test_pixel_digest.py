@@ -121,8 +121,8 @@ def test_saying_srgb_changes_nothing(save, pixels):
 
 
 def by_bytes(path, kind):
-    segments = without_metadata(path, kind)
-    return digest(path, kind) == segments.sha256()
+    spliced = without_metadata(path, kind)
+    return digest(path, kind) == spliced.sha256()
 
 
 def test_lossy_pictures_count_by_their_bytes(save, pixels):
@@ -145,15 +145,15 @@ def test_animations_keyed_and_damaged_pictures_count_by_their_bytes(save, pixels
 
 
 def test_what_is_too_large_is_not_decoded(save, pixels):
-    segments = without_metadata(save(pixels), "png")
-    assert content_digest(segments, "png", max_pixels=24 * 17 - 1) == segments.sha256()
+    spliced = without_metadata(save(pixels), "png")
+    assert content_digest(spliced, "png", max_pixels=24 * 17 - 1) == spliced.sha256()
 
 
 def test_a_clip_counts_by_its_bytes(tmp_path):
     path = tmp_path / "clip.mp4"
     path.write_bytes(bytes(100))
-    segments = SplicedFile.whole(path)
-    assert content_digest(segments, "mp4", max_pixels=PLENTY) == segments.sha256()
+    spliced = SplicedFile.whole(path)
+    assert content_digest(spliced, "mp4", max_pixels=PLENTY) == spliced.sha256()
 
 
 def test_pixels_in_any_layout_have_the_digest_of_their_values(pixels):

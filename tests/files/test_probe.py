@@ -30,7 +30,7 @@ from remote_upscale.api_clients.sizes import ByFactor
 
 OLD = int(av.__version__.partition(".")[0]) < 18
 
-PICTURES = {
+IMAGES = {
     "rgb.png": ("png", 61, 37, False, 1),
     "rgba.png": ("png", 61, 37, True, 1),
     "palette.png": ("png", 61, 37, True, 1),
@@ -49,7 +49,7 @@ PICTURES = {
     "turned.webp": ("webp", 61, 37, False, 1),
     "animated.webp": ("webp", 61, 37, True, 3),
 }
-CLIPS = {
+VIDEOS = {
     "plain.mp4": ("mp4", 64, 48, "h264", True, 48),
     "fragmented.mp4": ("mp4", 64, 48, "h264", False, None),
     "turned.mp4": ("mp4", 48, 64, "h264", False, 48),
@@ -62,7 +62,7 @@ CLIPS = {
 }
 
 
-@pytest.mark.parametrize(("name", "expected"), PICTURES.items())
+@pytest.mark.parametrize(("name", "expected"), IMAGES.items())
 def test_pictures_are_told_from_their_content(
     name: str, expected: tuple[object, ...], media: Path, tmp_path: Path
 ) -> None:
@@ -71,7 +71,7 @@ def test_pictures_are_told_from_their_content(
     assert probe(misnamed) == ImageInfo(*expected, (media / name).stat().st_size)
 
 
-@pytest.mark.parametrize(("name", "expected"), CLIPS.items())
+@pytest.mark.parametrize(("name", "expected"), VIDEOS.items())
 def test_clips_are_told_from_their_content(
     name: str, expected: tuple[object, ...], media: Path, tmp_path: Path
 ) -> None:
@@ -187,14 +187,14 @@ def test_models_refuse_what_they_do_not_take(media: Path) -> None:
 
 
 def test_every_format_has_a_media_type_and_a_suffix(media: Path) -> None:
-    formats = {entry[0] for entry in [*PICTURES.values(), *CLIPS.values()]}
+    formats = {entry[0] for entry in [*IMAGES.values(), *VIDEOS.values()]}
     assert formats == set(MEDIA_TYPES) == set(SUFFIXES)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_damaged_files_raise_nothing_but_our_error(data: st.DataObject, media: Path, tmp_path: Path) -> None:
-    name = data.draw(st.sampled_from([*PICTURES, *CLIPS]))
+    name = data.draw(st.sampled_from([*IMAGES, *VIDEOS]))
     content = bytearray((media / name).read_bytes())
     for _ in range(data.draw(st.integers(1, 20))):
         content[data.draw(st.integers(0, min(len(content), 2000) - 1))] = data.draw(st.integers(0, 255))

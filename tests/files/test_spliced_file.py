@@ -20,7 +20,7 @@ LIMIT = len(CONTENT)
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("segments") / "real.bin"
+    path = tmp_path_factory.mktemp("spliced") / "real.bin"
     path.write_bytes(CONTENT)
     return path
 
@@ -39,18 +39,46 @@ def joined(some: tuple[Range | bytes, ...]) -> bytes:
 def test_reads_any_part_of_the_joined_bytes(
     real: Path, some: tuple[Range | bytes, ...], offset: int, length: int, size: int
 ) -> None:
-    segments, whole = SplicedFile(real, some), joined(some)
-    assert segments.size == len(whole)
-    assert segments.read(offset, length) == whole[offset : offset + length]
-    pieces = list(segments.chunks(offset, length, max(size, len(whole) // 50)))
+    spliced, whole = SplicedFile(real, some), joined(some)
+    assert spliced.size == len(whole)
+    assert spliced.read(offset, length) == whole[offset : offset + length]
+    pieces = list(spliced.chunks(offset, length, max(size, len(whole) // 50)))
     assert b"".join(pieces) == whole[offset : offset + length]
     assert all(0 < len(piece) <= max(size, len(whole) // 50) for piece in pieces)
-    assert segments.sha256() == hashlib.sha256(whole).hexdigest()
+    assert spliced.sha256() == hashlib.sha256(whole).hexdigest()
+
+
+def test_the_digest_is_made_once_and_not_of_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(CONTENT)
+    whole = SplicedFile.whole(path)
+    assert whole.sha256() == hashlib.sha256(CONTENT).hexdigest()
+    status = path.stat()
+    path.write_bytes(CONTENT[::-1])  # as if nothing had changed, to see that it is not read again
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert whole.sha256() == hashlib.sha256(CONTENT).hexdigest()
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(InvalidInput, match="changed while"):
+        whole.sha256()
+    path.unlink()
+    with pytest.raises(InvalidInput, match="does not exist"):
+        whole.sha256()
+
+
+@given(some=parts, steps=st.lists(st.tuples(st.integers(0, 3 * LIMIT), st.integers(0, 2000)), max_size=9))
+def test_reads_like_a_file(real: Path, some: tuple[Range | bytes, ...], steps: list[tuple[int, int]]) -> None:
+    whole = joined(some)
+    with real.open("rb") as file, SplicedFile(real, some).reader(file) as reader:
+        for offset, length in steps:
+            assert reader.seek(offset) == offset
+            assert reader.read(length) == whole[offset : offset + length]
+        reader.seek(0)
+        assert reader.read() == whole
 
 
 async def test_streams_the_same_bytes(real: Path) -> None:
-    segments = SplicedFile(real, (b"head", Range(5, 5000), b"", b"tail"))
-    assert b"".join([piece async for piece in segments.stream(2, size=700)]) == (
+    spliced = SplicedFile(real, (b"head", Range(5, 5000), b"", b"tail"))
+    assert b"".join([piece async for piece in spliced.stream(2, size=700)]) == (
         b"ad" + CONTENT[5:5000] + b"tail"
     )
 
@@ -77,11 +105,11 @@ async def test_a_cancelled_stream_closes_the_file(real: Path) -> None:
 
 
 def test_many_threads_read_at_once(real: Path) -> None:
-    segments = SplicedFile(real, (Range(0, LIMIT), b"literal", Range(0, LIMIT)))
-    whole = joined(segments.parts)
+    spliced = SplicedFile(real, (Range(0, LIMIT), b"literal", Range(0, LIMIT)))
+    whole = joined(spliced.parts)
     offsets = [number * 97 % len(whole) for number in range(400)]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda offset: segments.read(offset, 500), offsets)) == [
+        assert list(pool.map(lambda offset: spliced.read(offset, 500), offsets)) == [
             whole[offset : offset + 500] for offset in offsets
         ]
 
@@ -99,10 +127,10 @@ def test_a_file_that_shrinks_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_was_written_to_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(CONTENT)
-    segments = SplicedFile.whole(path)
+    spliced = SplicedFile.whole(path)
     path.write_bytes(CONTENT + b"more")
     with pytest.raises(InvalidInput, match="changed while"):
-        next(segments.chunks(0, 5))
+        next(spliced.chunks(0, 5))
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:

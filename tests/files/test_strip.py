@@ -18,13 +18,13 @@ from remote_upscale.api_clients.files.formats.structure import Source
 from remote_upscale.api_clients.files.probe import probe
 from remote_upscale.api_clients.files.strip import without_metadata
 
-PICTURES = [
+IMAGES = [
     *("rgb.png", "rgba.png", "grey.png", "grey16.png", "palette.png", "bilevel.png", "turned.png"),
     *("trailing.png", "animated.png", "baseline.jpg", "progressive.jpg", "turned.jpg", "restarts.jpg"),
     *("icc.jpg", "grey.jpg", "cmyk.jpg", "phone.jpg", "lossy.webp", "lossless.webp", "alpha.webp"),
     *("alpha_lossless.webp", "turned.webp", "animated.webp", "simple.webp"),
 ]
-CLIPS = [
+VIDEOS = [
     *("plain.mp4", "comfy.mp4", "faststart.mp4", "fragmented.mp4", "turned.mp4", "aspect.mp4", "clip.mov"),
     *("clip.webm", "live.webm", "clip.mkv", "clip.avi"),
 ]
@@ -32,9 +32,9 @@ FORMATS = ("png", "jpeg", "webp", "mp4", "mov", "webm", "matroska", "avi")
 
 
 def stripped(path: Path, folder: Path) -> Path:
-    segments = without_metadata(path, probe(path).format)
+    spliced = without_metadata(path, probe(path).format)
     copy = folder / path.name
-    copy.write_bytes(segments.read(0, segments.size))
+    copy.write_bytes(spliced.read(0, spliced.size))
     return copy
 
 
@@ -72,7 +72,7 @@ def played(path: Path) -> dict[str, object]:
     return {"streams": streams, "packets": packets, "length": length, "frames": frames, "aspect": aspect}
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_a_picture_stays_the_same_without_its_metadata(
     name: str, media: Path, secret: bytes, tmp_path: Path
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_picture_stays_the_same_without_its_metadata(
     assert (new.format, new.width, new.height) == (old.format, old.width, old.height)
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("name", VIDEOS)
 def test_a_clip_stays_the_same_without_its_metadata(
     name: str, media: Path, secret: bytes, tmp_path: Path
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_clip_stays_the_same_without_its_metadata(
         assert not {"prompt", "workflow", "comment", "title", "PROMPT", "WORKFLOW"} & set(container.metadata)
 
 
-@pytest.mark.parametrize("name", [*PICTURES, *CLIPS])
+@pytest.mark.parametrize("name", [*IMAGES, *VIDEOS])
 def test_stripping_twice_changes_nothing_more(name: str, media: Path, tmp_path: Path) -> None:
     once = stripped(media / name, tmp_path)
     first = once.read_bytes()
@@ -248,11 +248,11 @@ def test_colour_chunks_of_a_png_are_kept(tmp_path: Path, secret: bytes) -> None:
     end = [(b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")]
     path = tmp_path / "a.png"
     path.write_bytes(png_with(ihdr, *kept, *dropped, *end))
-    segments = without_metadata(path, "png")
-    assert segments.read(0, segments.size) == png_with(ihdr, *kept, *end)
+    spliced = without_metadata(path, "png")
+    assert spliced.read(0, spliced.size) == png_with(ihdr, *kept, *end)
 
 
-@pytest.mark.parametrize("name", [*PICTURES, *CLIPS])
+@pytest.mark.parametrize("name", [*IMAGES, *VIDEOS])
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 def test_what_is_cut_off_is_refused_or_holds_no_metadata(
     name: str, part: float, media: Path, secret: bytes, tmp_path: Path
@@ -270,7 +270,7 @@ def test_what_is_cut_off_is_refused_or_holds_no_metadata(
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_damaged_files_raise_nothing_but_our_error(data: st.DataObject, media: Path, tmp_path: Path) -> None:
-    name = data.draw(st.sampled_from([*PICTURES, *CLIPS]))
+    name = data.draw(st.sampled_from([*IMAGES, *VIDEOS]))
     content = bytearray((media / name).read_bytes())
     structure = [at for mark in MARKS if (at := content.find(mark)) >= 0]
     for _ in range(data.draw(st.integers(1, 6))):

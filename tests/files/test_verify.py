@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 from remote_upscale.api_clients.errors import BadResponse
+from remote_upscale.api_clients.files import open_video
 from remote_upscale.api_clients.files.probe import ImageInfo, VideoInfo, probe
 from remote_upscale.api_clients.files.verify import verify_result
 from remote_upscale.api_clients.models import Media
@@ -26,29 +29,29 @@ STILLS = [
     *("progressive.jpg", "restarts.jpg", "icc.jpg", "grey.jpg", "cmyk.jpg", "lossy.webp", "lossless.webp"),
     *("alpha.webp", "alpha_lossless.webp", "simple.webp", "turned.jpg"),
 ]
-CLIPS = [
+VIDEOS = [
     *("plain.mp4", "comfy.mp4", "faststart.mp4", "fragmented.mp4", "turned.mp4", "clip.mov", "clip.webm"),
     *("live.webm", "clip.mkv", "clip.avi"),
 ]
 LIMIT = 10_000_000
 
 
-def verify_picture(path: Path, expected: Expected | None = None, max_pixels: int = LIMIT) -> object:
+def verify_image(path: Path, expected: Expected | None = None, max_pixels: int = LIMIT) -> object:
     return verify_result(path, media=Media.IMAGE, expected=expected, max_pixels=max_pixels)
 
 
-def verify_clip(path: Path, expected: Expected | None = None, max_pixels: int = LIMIT) -> object:
+def verify_video(path: Path, expected: Expected | None = None, max_pixels: int = LIMIT) -> object:
     return verify_result(path, media=Media.VIDEO, expected=expected, max_pixels=max_pixels)
 
 
 @pytest.mark.parametrize("name", STILLS)
 def test_whole_pictures_pass(name: str, media: Path) -> None:
-    assert verify_picture(media / name) == probe(media / name)
+    assert verify_image(media / name) == probe(media / name)
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("name", VIDEOS)
 def test_whole_clips_pass(name: str, media: Path) -> None:
-    assert verify_clip(media / name) == probe(media / name)
+    assert verify_video(media / name) == probe(media / name)
 
 
 @pytest.mark.parametrize("interlace", [0, 1])
@@ -81,9 +84,9 @@ def test_png_rows_are_counted_right(
         )
         if missing:
             with pytest.raises(BadResponse, match="rows of it are missing"):
-                verify_picture(path)
+                verify_image(path)
         else:
-            verify_picture(path)
+            verify_image(path)
             with Image.open(path) as image:
                 image.load()
 
@@ -100,7 +103,7 @@ def png(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 # A live stream says no length, so where it is cut between two clusters nobody can tell.
-@pytest.mark.parametrize("name", [*STILLS, *(name for name in CLIPS if name != "live.webm")])
+@pytest.mark.parametrize("name", [*STILLS, *(name for name in VIDEOS if name != "live.webm")])
 @pytest.mark.parametrize("lost", [3, 0.05, 0.5, 0.98])
 def test_cut_off_files_are_noticed(name: str, lost: float, media: Path, tmp_path: Path) -> None:
     data = (media / name).read_bytes()
@@ -108,7 +111,7 @@ def test_cut_off_files_are_noticed(name: str, lost: float, media: Path, tmp_path
         data = data[:-21]
     path = tmp_path / name
     path.write_bytes(data[: len(data) - (lost if isinstance(lost, int) else int(len(data) * lost))])
-    verify = verify_clip if name in CLIPS else verify_picture
+    verify = verify_video if name in VIDEOS else verify_image
     with pytest.raises(BadResponse) as caught:
         verify(path)
     assert caught.value.meaning.retryable
@@ -124,7 +127,7 @@ def test_every_flipped_bit_of_png_data_is_noticed(name: str, media: Path, tmp_pa
         broken[at] ^= 0x10
         path.write_bytes(broken)
         with pytest.raises(BadResponse) as caught:
-            verify_picture(path)
+            verify_image(path)
         assert caught.value.meaning.retryable
 
 
@@ -150,21 +153,21 @@ def test_pictures_that_cannot_be_decoded_are_noticed(name: str, media: Path, tmp
     path = tmp_path / name
     path.write_bytes(undecodable(media)[name])
     with pytest.raises(BadResponse) as caught:
-        verify_picture(path)
+        verify_image(path)
     assert caught.value.meaning.retryable
 
 
-def test_a_clip_whose_packets_end_early_is_noticed(clip: Callable[..., None], tmp_path: Path) -> None:
+def test_a_clip_whose_packets_end_early_is_noticed(make_video: Callable[..., None], tmp_path: Path) -> None:
     """The announced length says 20 s, in a structure that is whole; the content ends after 2 s."""
     path = tmp_path / "a.webm"
-    clip(path, video="libvpx-vp9", metadata=False)
+    make_video(path, video="libvpx-vp9", metadata=False)
     data = bytearray(path.read_bytes())
     at = data.index(b"\x44\x89\x88") + 3
     assert struct.unpack(">d", data[at : at + 8])[0] == pytest.approx(2002, abs=2)
     data[at : at + 8] = struct.pack(">d", 20_000)
     path.write_bytes(data)
     with pytest.raises(BadResponse, match=r"ends after 2\.0 of 20\.0 seconds") as caught:
-        verify_clip(path)
+        verify_video(path)
     assert caught.value.meaning.retryable
 
 
@@ -175,28 +178,28 @@ def test_a_clip_whose_end_is_garbage_is_noticed(media: Path, tmp_path: Path) -> 
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
     with pytest.raises(BadResponse) as caught:
-        verify_clip(path)
+        verify_video(path)
     assert caught.value.meaning.retryable
 
 
 def test_implausible_sizes_are_named(media: Path) -> None:
-    verify_picture(media / "rgb.png", Expected(61, 37, exact=True))
-    verify_picture(media / "turned.jpg", Expected(37, 61, exact=True))
-    verify_clip(media / "turned.mp4", Expected(48, 64, exact=True))
-    for verify, name in [(verify_picture, "rgb.png"), (verify_clip, "plain.mp4")]:
+    verify_image(media / "rgb.png", Expected(61, 37, exact=True))
+    verify_image(media / "turned.jpg", Expected(37, 61, exact=True))
+    verify_video(media / "turned.mp4", Expected(48, 64, exact=True))
+    for verify, name in [(verify_image, "rgb.png"), (verify_video, "plain.mp4")]:
         with pytest.raises(BadResponse, match=r"6[14] x (37|48) pixels instead of 244 x 148") as caught:
             verify(media / name, Expected(244, 148, exact=True))
         assert not caught.value.meaning.retryable
     with pytest.raises(BadResponse, match="instead of about 400 x 400"):
-        verify_picture(media / "rgb.png", Expected(400, 400, exact=False))
+        verify_image(media / "rgb.png", Expected(400, 400, exact=False))
 
 
 def test_the_wrong_kind_is_refused(media: Path, tmp_path: Path) -> None:
     for verify, name in [
-        (verify_picture, "plain.mp4"),
-        (verify_clip, "rgb.png"),
-        (verify_picture, "animated.webp"),
-        (verify_picture, "animated.png"),
+        (verify_image, "plain.mp4"),
+        (verify_video, "rgb.png"),
+        (verify_image, "animated.webp"),
+        (verify_image, "animated.png"),
     ]:
         with pytest.raises(BadResponse) as caught:
             verify(media / name)
@@ -204,7 +207,7 @@ def test_the_wrong_kind_is_refused(media: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.png"
     page.write_text("<html>Bad gateway</html>")
     with pytest.raises(BadResponse, match="not a picture or clip") as caught:
-        verify_picture(page)
+        verify_image(page)
     assert caught.value.meaning.retryable
 
 
@@ -224,7 +227,7 @@ def test_bombs_are_refused_before_decoding(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(bombs()[name])
     with pytest.raises(BadResponse, match="more than the limit of 400,000,000 pixels") as caught:
-        verify_picture(path, max_pixels=400_000_000)
+        verify_image(path, max_pixels=400_000_000)
     assert not caught.value.meaning.retryable
 
 
@@ -234,7 +237,7 @@ def test_data_behind_the_last_row_are_not_inflated(tmp_path: Path) -> None:
     data = b"".join(squeeze.compress(bytes(1 << 24)) for _ in range(8)) + squeeze.flush()
     path = tmp_path / "a.png"
     path.write_bytes(png(ihdr(4, 4, 8, 0), (b"IDAT", data), (b"IEND", b"")))
-    verify_picture(path)
+    verify_image(path)
 
 
 def test_text_chunks_do_no_harm(tmp_path: Path) -> None:
@@ -244,7 +247,7 @@ def test_text_chunks_do_no_harm(tmp_path: Path) -> None:
     path.write_bytes(
         png(ihdr(1, 1, 8, 0), (b"zTXt", text), (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b""))
     )
-    assert verify_picture(path) == ImageInfo("png", 1, 1, alpha=False, frames=1, bytes=path.stat().st_size)
+    assert verify_image(path) == ImageInfo("png", 1, 1, alpha=False, frames=1, bytes=path.stat().st_size)
 
 
 def test_pictures_above_pillows_own_limits_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -252,56 +255,156 @@ def test_pictures_above_pillows_own_limits_pass(monkeypatch: pytest.MonkeyPatch,
     image = Image.fromarray(np.zeros((100, 100, 3), np.uint8))
     for name in ("a.png", "a.jpg", "a.webp"):
         image.save(tmp_path / name)
-        verify_picture(tmp_path / name)
+        verify_image(tmp_path / name)
 
 
 def test_frames_above_the_limit_are_not_decoded(media: Path) -> None:
     with pytest.raises(BadResponse, match="64 x 48") as caught:
-        verify_clip(media / "plain.mp4", max_pixels=3000)
+        verify_video(media / "plain.mp4", max_pixels=3000)
     assert not caught.value.meaning.retryable
 
 
 def test_a_clip_that_announces_less_than_it_holds_is_not_decoded(
-    clip: Callable[..., None], tmp_path: Path
+    make_video: Callable[..., None], tmp_path: Path
 ) -> None:
     """The container says 64 x 48, the coded pictures are 1024 x 1024."""
     path = tmp_path / "a.mp4"
-    clip(path, video="libx264", size=(1024, 1024), frames=3, metadata=False)
+    make_video(path, video="libx264", size=(1024, 1024), frames=3, metadata=False)
     data = bytearray(path.read_bytes())
     at = data.index(b"avc1", data.index(b"stsd")) + 28
     assert data[at : at + 4] == struct.pack(">HH", 1024, 1024)
     data[at : at + 4] = struct.pack(">HH", 64, 48)
     path.write_bytes(data)
     with pytest.raises(BadResponse, match="1024 x 1024"):
-        verify_clip(path, max_pixels=64 * 48)
+        verify_video(path, max_pixels=64 * 48)
 
 
-def test_longer_clips_are_read_at_their_end_only(clip: Callable[..., None], tmp_path: Path) -> None:
+def test_longer_clips_are_read_at_their_end_only(make_video: Callable[..., None], tmp_path: Path) -> None:
     for name, codec in [("a.mp4", "libx264"), ("a.webm", "libvpx-vp9"), ("a.avi", "mpeg4")]:
         path = tmp_path / name
-        clip(path, video=codec, rate=Fraction(5), frames=60)
-        info = verify_clip(path)
+        make_video(path, video=codec, rate=Fraction(5), frames=60)
+        info = verify_video(path)
         assert isinstance(info, VideoInfo)
         assert info.seconds == pytest.approx(12, abs=0.5)
 
 
 @pytest.mark.parametrize("name", ["plain.mp4", "clip.mov", "clip.webm", "clip.avi", "clip.mkv"])
 def test_sound_is_noted(name: str, media: Path) -> None:
-    info = verify_clip(media / name)
+    info = verify_video(media / name)
     assert isinstance(info, VideoInfo)
     assert info.audio
     with av.open(str(media / name)) as container:
         assert len(container.streams.audio) == 1
 
 
+def bytes_read() -> int:
+    """By this thread, from whatever file."""
+    counters = Path("/proc/thread-self/io").read_text().splitlines()
+    return next(int(line.partition(": ")[2]) for line in counters if line.startswith("rchar"))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/thread-self/io").exists(), reason="the system does not count what is read"
+)
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a.png", {}),
+        ("a.jpg", {"quality": 95}),
+        ("progressive.jpg", {"quality": 95, "progressive": True}),
+        ("a.webp", {}),
+    ],
+)
+def test_a_picture_is_opened_once_and_read_once(
+    name: str, how: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    Image.fromarray(noise).save(path, exif=b"Exif\0\0" + bytes(2000), **how)
+    verify_image(path)
+    opened: list[Path] = []
+    system = Path.open
+
+    def counted(this: Path, *given: object, **more: object) -> object:
+        opened.append(this)
+        return system(this, *given, **more)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    monkeypatch.setattr(Path, "open", counted)
+    before = bytes_read()
+    verify_image(path)
+    count = bytes_read() - before
+    assert opened.count(path) == 1
+    size = path.stat().st_size
+    assert size * 0.99 <= count <= size * 1.05 + 10_000
+
+
+def test_a_clip_is_opened_by_its_decoder_once(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+    system = open_video._open
+
+    def counted(*given: object, **more: object) -> object:
+        opened.append(given)
+        return system(*given, **more)
+
+    monkeypatch.setattr(open_video, "_open", counted)
+    for name in VIDEOS:
+        opened.clear()
+        verify_video(media / name)
+        assert len(opened) == 1
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 20])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.webm", "libvpx-vp9"), ("a.avi", "mpeg4")]
+)
+def test_clips_that_end_while_the_first_frame_is_decoded_pass(
+    name: str, codec: str, frames: int, make_video: Callable[..., None], tmp_path: Path
+) -> None:
+    """Decoders keep frames back, so that the whole of a short clip is read for its first one."""
+    path = tmp_path / name
+    make_video(path, video=codec, frames=frames, rate=Fraction(frames))
+    assert verify_video(path) == probe(path)
+
+
+def test_a_large_file_is_not_held_in_memory(media: Path, tmp_path: Path) -> None:
+    """100 MiB of metadata, in as many segments as that takes."""
+    data = (media / "grey.jpg").read_bytes()
+    segment = b"\xff\xed" + (0xFFFF).to_bytes(2, "big") + bytes(0xFFFD)
+    path = tmp_path / "a.jpg"
+    with path.open("wb") as file:
+        file.write(data[:2])
+        for _ in range(1600):
+            file.write(segment)
+        file.write(data[2:])
+    tracemalloc.start()
+    try:
+        verify_image(path)
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_whatever_a_decoder_raises_is_damage(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumbles(*given: object) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'read'")
+
+    def lacks_memory(*given: object) -> None:
+        raise MemoryError
+
+    for wrong, error in [(stumbles, BadResponse), (lacks_memory, MemoryError)]:
+        monkeypatch.setattr(JpegImageFile, "load", wrong)
+        with pytest.raises(error):
+            verify_image(media / "baseline.jpg")
+
+
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_damaged_files_raise_nothing_but_our_error(data: st.DataObject, media: Path, tmp_path: Path) -> None:
-    name = data.draw(st.sampled_from([*STILLS, *CLIPS]))
+    name = data.draw(st.sampled_from([*STILLS, *VIDEOS]))
     content = bytearray((media / name).read_bytes())
     for _ in range(data.draw(st.integers(1, 20))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / "damaged"
     path.write_bytes(content)
     with suppress(BadResponse):
-        (verify_clip if name in CLIPS else verify_picture)(path)
+        (verify_video if name in VIDEOS else verify_image)(path)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import stamina
-from faults import Stage, error, literal, lost_reply, reset, truncated
+from faults import Stage, error, hang, literal, lost_reply, reset, truncated
 from remote_upscale.api_clients.errors import (
     AuthenticationFailed,
     HostingFailed,
@@ -129,6 +129,70 @@ async def test_a_large_file_goes_up_in_parts_each_tried_again(hosting, sandbox, 
     got = await fetch(hosted.url)
     assert len(got.content) == size
     assert got.content[50_000_000:50_000_007] == b"between"
+
+
+def parts_of(size: int) -> dict[str, object]:
+    return {"name_suffix": ".mp4", "media_type": "video/mp4", "digest": f"{size:064}", "valid_for": 600.0}
+
+
+def numbers(sandbox) -> list[int]:
+    """Of the parts that the sandbox took, in order."""
+    taken = [seen for seen in sandbox.requests if seen.method == "PUT" and seen.status == 200]
+    return sorted(int(seen.path.rpartition("/")[2]) for seen in taken if "/multipart/" in seen.path)
+
+
+async def failed_upload(settings, sandbox, source: SplicedFile) -> list[int]:
+    """The parts that were through when an upload was given up."""
+    sandbox.faults.add(Stage.UPLOAD, error(503), skip=5, times=None)
+    async with Http(settings) as http:
+        with pytest.raises(HostingFailed):
+            await Hosting(settings, http).host(source, **parts_of(source.size))
+    sandbox.faults.clear()
+    return numbers(sandbox)
+
+
+async def test_a_later_upload_goes_on_with_the_parts_that_are_through(settings, sandbox, tmp_path):
+    source = large(tmp_path / "large", (100 << 20) + 4321)
+    through = await failed_upload(settings, sandbox, source)
+    assert len(through) == 4
+    async with Http(settings) as http:
+        hosted = await Hosting(settings, http).host(source, **parts_of(source.size))
+    assert numbers(sandbox) == list(range(1, 12)), "each was taken once"
+    begun = [path for path in paths(sandbox) if path.endswith("/files/upload/multipart")]
+    assert len(begun) == 1
+    assert hosted.expires == pytest.approx(time.time() + 4200, abs=60)
+    assert len((await fetch(hosted.url)).content) == source.size
+    assert list((settings.home / "hosting").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"etags": {"x": 1}}', "gone", "ended"])
+async def test_an_unfinished_upload_that_is_of_no_use_begins_anew(settings, sandbox, tmp_path, damage):
+    source = large(tmp_path / "large", (100 << 20) + 4321)
+    await failed_upload(settings, sandbox, source)
+    (kept,) = (settings.home / "hosting").iterdir()
+    known = json.loads(kept.read_text())
+    if damage == "gone":
+        damage = json.dumps(known | {"upload_id": "other"})
+    elif damage == "ended":
+        damage = json.dumps(known | {"expires": time.time() + 599})
+    kept.write_text(damage)
+    async with Http(settings) as http:
+        hosted = await Hosting(settings, http).host(source, **parts_of(source.size))
+    assert len(numbers(sandbox)) == 4 + 11
+    assert len((await fetch(hosted.url)).content) == source.size
+    assert list((settings.home / "hosting").iterdir()) == []
+
+
+async def test_an_upload_whose_last_reply_was_lost_is_not_made_twice(hosting, sandbox, tmp_path):
+    source = large(tmp_path / "large", (100 << 20) + 4321)
+    sandbox.faults.add(Stage.UPLOAD, lost_reply(), skip=12)
+    hosted = await hosting.host(source, **parts_of(source.size))
+    answers = [seen.status for seen in sandbox.requests if seen.path.endswith("/complete")]
+    assert len(answers) == 2
+    assert answers[1] >= 400, "it was done already"
+    assert numbers(sandbox) == list(range(1, 12))
+    assert not any("/initiate" in path for path in paths(sandbox))
+    assert len((await fetch(hosted.url)).content) == source.size
 
 
 async def test_exactly_the_limit_goes_up_whole(hosting, sandbox, tmp_path):

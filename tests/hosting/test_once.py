@@ -8,9 +8,9 @@ import sys
 from contextlib import asynccontextmanager
 
 import pytest
+from faults import Stage, hang
 from remote_upscale.api_clients.hosting import Hosting
 from remote_upscale.api_clients.http import Http
-from remote_upscale.api_clients.sandbox import Stage, hang
 from remote_upscale.api_clients.settings import Settings
 
 HOST = """

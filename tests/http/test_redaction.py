@@ -90,9 +90,16 @@ def test_base64_forms_go_wherever_they_stand_in_it(redactor, encode, before, aft
 
 def test_short_secrets_go_as_whole_words_only():
     redactor = Redactor()
-    redactor.hide("abc")
+    redactor.hide("abc12")
     redactor.hide("p%40s")
-    assert redactor.redact("abc, abcd, (abc) _abc p@s.") == "***, abcd, (***) _abc ***."
+    assert redactor.redact("abc12, abc123, (abc12) _abc12 p@s.") == "***, abc123, (***) _abc12 ***."
+
+
+@pytest.mark.parametrize("word", ["a", "key", "secret", "12345", "x1"])
+def test_what_could_be_any_word_stays(word):
+    redactor = Redactor()
+    redactor.hide(word)
+    assert redactor.redact(f"it is {word} again") == f"it is {word} again"
 
 
 def test_the_sandbox_s_key_is_a_word_and_stays():

@@ -61,7 +61,12 @@ async def _send_part(request: web.Request, reply: Reply) -> web.StreamResponse:
     length = await asyncio.to_thread(_length, reply)
     response = web.StreamResponse(
         status=reply.status,
-        headers={**reply.headers, "Content-Type": reply.content_type, "Content-Length": str(max(length, 2))},
+        headers={
+            **reply.headers,
+            **_version(reply),
+            "Content-Type": reply.content_type,
+            "Content-Length": str(max(length, 2)),
+        },
     )
     await response.prepare(request)
     left = max(length, 2) // 2
@@ -78,7 +83,8 @@ async def _send_pieces(
     request: web.Request, reply: Reply, pieces: AsyncIterator[bytes]
 ) -> web.StreamResponse:
     response = web.StreamResponse(
-        status=reply.status, headers={**reply.headers, "Content-Type": reply.content_type}
+        status=reply.status,
+        headers={**reply.headers, **_version(reply), "Content-Type": reply.content_type},
     )
     response.enable_chunked_encoding()
     await response.prepare(request)
@@ -119,6 +125,14 @@ async def _pieces(reply: Reply, share: int = _PIECE) -> AsyncIterator[bytes]:
     with file:
         while piece := await asyncio.to_thread(file.read, share):
             yield piece
+
+
+def _version(reply: Reply) -> dict[str, str]:
+    """The validator of a file, the same as the whole file is sent with."""
+    if isinstance(reply.body, bytes):
+        return {}
+    found = reply.body.stat()
+    return {"ETag": f'"{found.st_mtime_ns:x}-{found.st_size:x}"'}
 
 
 def _length(reply: Reply) -> int:

@@ -23,6 +23,7 @@ from fault_rows import (
     BRIEF,
     FAL,
     PIXAZO,
+    SEVERAL,
     Check,
     Row,
     done,
@@ -81,7 +82,7 @@ AWAY = redirect("http://127.0.0.1:9/admin")
 # elsewhere it stays unknown, and a plain run does not order it again.
 _SUBMIT = {
     "429 once": done(PIXAZO, error(429, retry_after=0), submits=2),
-    "429 for ever": refused(APIXO, error(429, retry_after=1), "rate_limited", times=None, submits=3),
+    "429 for ever": refused(APIXO, error(429, retry_after=1), "rate_limited", times=None, submits=SEVERAL),
     "503 once": done(FAL, error(503), submits=2),
     "500": refused(PIXAZO, error(500), "provider_unavailable"),
     "500 of somebody else": unknown(PIXAZO, CRASH_PAGE, charged=0),
@@ -128,10 +129,10 @@ _STATUS = {
     "429 twice": done(FAL, error(429, retry_after=0), times=2),
     "404 at first": done(FAL, error(404)),
     "404 for ever": left(APIXO, error(404), "timeout"),
-    "404 of somebody else": done(FAL, NOT_FOUND_PAGE, times=3),
+    "404 of somebody else": done(FAL, NOT_FOUND_PAGE, times=2),
     "404 of somebody else for ever": left(PIXAZO, NOT_FOUND_PAGE, "bad_response"),
-    "404 in JSON of somebody else": done(PIXAZO, NOT_FOUND_JSON, times=3),
-    "401 of a sign-in page": done(APIXO, SIGN_IN_PAGE, times=3),
+    "404 in JSON of somebody else": done(PIXAZO, NOT_FOUND_JSON, times=2),
+    "401 of a sign-in page": done(APIXO, SIGN_IN_PAGE, times=2),
     "401 for ever": left(FAL, error(401), "authentication"),
     "502 of a gateway": done(APIXO, BAD_GATEWAY),
     "empty object for ever": left(PIXAZO, NOTHING, "timeout"),
@@ -163,7 +164,7 @@ _STATUS = {
 # Only fal gives the result in a reply of its own.
 _RESULT = {
     "500 twice": done(FAL, error(500), times=2),
-    "404 of somebody else": done(FAL, NOT_FOUND_PAGE, times=3),
+    "404 of somebody else": done(FAL, NOT_FOUND_PAGE, times=2),
     "in progress for ever": left(FAL, error(400, message="Request is still in progress"), "bad_response"),
     "empty object for ever": left(FAL, NOTHING, "bad_response"),
     "redirect for ever": left(FAL, AWAY, "bad_response"),

@@ -14,6 +14,9 @@ from remote_upscale.api_clients.sandbox import Delays
 PIXAZO, APIXO, FAL = "pixazo/crystal-image", "apixo/image-upscaler", "fal/seedvr2-image"
 """A model of each provider. Only fal can be asked for a job whose submit was not answered, or cancel one."""
 
+SEVERAL = -1
+"""In place of a number of submits: as many as there is time for, and more than one."""
+
 INTERRUPTED = "interrupted"
 """In place of an error's kind: the user gave the job up."""
 
@@ -49,7 +52,7 @@ class Row:
         times: how often it strikes; ``None`` for ever.
         delays: how long the provider's jobs take.
         kind: of the error that the run ends with; ``None`` where it succeeds all the same.
-        submits: requests to submit that the run sends.
+        submits: requests to submit that the run sends, or ``SEVERAL``.
         charged: jobs that the provider charges for.
         state: of the job in the ledger after the run; ``None`` where it is not there.
         later: what becomes of it once the fault is over.

@@ -93,6 +93,8 @@ def _turn(source: Source, marker: Marker, plan: Plan) -> bool:
 
 def _next_marker(source: Source, offset: int) -> int:
     """Where the next marker is that is not part of scan data; anything before it is scan data or padding."""
+    if _MARKER.match(source.up_to(offset, 2)):
+        return offset
     while block := source.up_to(offset, _BLOCK):
         found = _MARKER.search(block)
         if found:

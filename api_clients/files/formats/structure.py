@@ -36,13 +36,21 @@ class Source:
         self.format = format
         self.version = version or FileVersion.of(file)
         self.size = self.version.size
-        self._file = file
+        self.file = file
         self._reads = 0
 
     @classmethod
     def in_memory(cls, data: bytes, path: Path, format: str) -> Source:  # noqa: A002
         """A file's whole content, to be read like one on disk; it is not copied."""
         return cls(path, io.BytesIO(data), format, version=FileVersion(len(data), 0))
+
+    def loaded(self) -> Source:
+        """The same file with its whole content in memory, for what has to be gone through more than once.
+
+        Raises:
+            InvalidInput: it cannot be read.
+        """
+        return Source.in_memory(self.at(0, self.size), self.path, self.format)
 
     def at(self, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from ``offset``.
@@ -61,8 +69,8 @@ class Source:
         if self._reads > _MOST_READS:
             raise self.broken("it consists of far too many pieces")
         try:
-            self._file.seek(offset)
-            return self._file.read(length)
+            self.file.seek(offset)
+            return self.file.read(length)
         except OSError as error:
             raise unreadable(self.path, error) from None
 

@@ -11,7 +11,7 @@ from .structure import Plan, Source
 
 _KEPT = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ICCP"})
 _IN_FRAME = frozenset({b"VP8 ", b"VP8L", b"ALPH"})
-_PICTURE = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
+_IMAGE = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 _FRAME_HEADER = 16
 _EXIF_FLAG, _XMP_FLAG = 0x08, 0x04
 _MOST_CHUNKS = 200_000
@@ -68,7 +68,7 @@ def strip(source: Source) -> SplicedFile:
         found.append(chunk)
         if len(found) > _MOST_CHUNKS:
             raise source.broken("it consists of far too many pieces")
-    if not any(chunk.name in _PICTURE for chunk in found):
+    if not any(chunk.name in _IMAGE for chunk in found):
         raise source.broken("there is no picture in it")
     frames = {chunk: _frame(source, chunk) for chunk in found if chunk.name == b"ANMF"}
     exif = _exif(source, found)
