@@ -88,7 +88,7 @@ class Download:
         if media_type and _NO_MEDIA.fullmatch(media_type):
             raise BadResponse(
                 f"The result's link gives {media_type[:60]}, not a picture or clip.",
-                hint="Run it again, or `remote-upscale resume`.",
+                hint="A proxy, or a network's sign-in page, may have answered in the server's place.",
             )
         if total is not None and total > self.max_bytes:
             raise self._too_large()
@@ -146,15 +146,14 @@ class Download:
             await _in_thread(self.partial.restart)
         return ProviderUnavailable(
             "The server ended the download before it was whole.",
-            hint="Run it again, or `remote-upscale resume`.",
+            hint="Check the network; what has arrived is kept.",
             meaning=Meaning.TRY_AGAIN,
         )
 
     def _too_large(self) -> BadResponse:
         return BadResponse(
             f"The result is larger than {self.max_bytes:,} bytes.",
-            hint="Raise result_bytes under [size] in settings.toml; then run it again, or "
-            "`remote-upscale resume`.",
+            hint="Raise result_bytes under [size] in settings.toml.",
         )
 
 
@@ -181,14 +180,14 @@ def _no_result(response: httpx.Response) -> RemoteUpscaleError:
     if status in (408, 425, 429) or status >= 500:
         return ProviderUnavailable(
             f"{host} answered HTTP {status} instead of the result.",
-            hint="Run it again later, or `remote-upscale resume`.",
+            hint="The server may be busy; try again later.",
             meaning=Meaning.TRY_AGAIN,
             retry_after=Reply(status, dict(response.headers)).retry_after,
         )
     if status in (400, 401, 403, 404, 410):
         return ResultLost(
             f"The result's link is not valid any more ({host} answered HTTP {status}).",
-            hint="Run it again, or `remote-upscale resume`, to ask for a fresh link.",
+            hint="The provider may have a fresh link for it.",
         )
     return BadResponse(f"{host} answered HTTP {status} instead of the result.")
 

@@ -61,7 +61,7 @@ class PartialFile:
             if lock is None:
                 raise StorageFailed(
                     f"The result is being fetched already: {path} is in use.",
-                    hint="Wait until that is done, then run it again, or `remote-upscale resume`.",
+                    hint="Wait until that is done.",
                 )
             try:
                 validator = _read_validator(path)

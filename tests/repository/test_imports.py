@@ -97,7 +97,16 @@ NODE_MODULES = ("extension", "upscaling", "conversions", "run_options", "schema"
 @pytest.mark.parametrize("name", NODE_MODULES)
 def test_nodes_import_what_runs_them_only_when_they_run(name):
     light = {"comfy_api", "api_clients", "conversions", "lazy", "options", "run_options", "schema"}
-    light |= {"upscaling", "shutdown", "typing", "__future__", "dataclasses", "decimal", "collections", "math"}
+    light |= {
+        "upscaling",
+        "shutdown",
+        "typing",
+        "__future__",
+        "dataclasses",
+        "decimal",
+        "collections",
+        "math",
+    }
     source = ROOT / "nodes" / f"{name}.py"
     for module in imported(source):
         assert module.removeprefix("nodes.").split(".")[0] in light, f"{name} imports {module}"
