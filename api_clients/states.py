@@ -216,6 +216,15 @@ _TABLE = (
         request_id=True,
     ),
     Transition(
+        name="claim_failed",
+        sources=(JobState.FAILED,),
+        target=JobState.SUBMITTED,
+        by=By.CLAIMER,
+        meaning="a person asks for it by its request id, although it had ended",
+        clears=("finished",),
+        request_id=True,
+    ),
+    Transition(
         name="reap_prepared",
         sources=(JobState.PREPARED,),
         target=JobState.CANCELLED,

@@ -202,7 +202,7 @@ class Engine:
         """The result of a job that is on record already."""
         spec = replace(await self._spec(row, model), destination=None)
         run = JobRun(self.services, model, row.id, spec, reporter)
-        if row.resumable:
+        if row.resumable or (row.state is JobState.FAILED and row.request_id is not None):
             return await run.resume(row)
         outcome = await run.redeliver(row)
         if outcome is None:

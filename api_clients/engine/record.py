@@ -108,7 +108,9 @@ class JobRecord:
     async def claim(self, row: JobRow, *, most: int | None) -> Claim:
         """Take over a job that was left behind; from then on it is this run's to settle."""
         try:
-            claim = await self._ledger.call(self._ledger.sync.claim, row.id, most=most)
+            claim = await self._ledger.call(
+                self._ledger.sync.claim, row.id, most=most, failed=row.state is JobState.FAILED
+            )
         except asyncio.CancelledError:
             await uninterrupted(self._quietly(self._ledger.sync.release))
             raise

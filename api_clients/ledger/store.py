@@ -265,21 +265,23 @@ class Ledger(History):
         with self.database.transaction() as connection:
             connection.execute(update(jobs).where(jobs.c.id == job).values(note=bare_text(note)))
 
-    def claim(self, job: str, *, most: int | None = None) -> Claim:
+    def claim(self, job: str, *, most: int | None = None, failed: bool = False) -> Claim:
         """Take up a job to bring its result; one that was given up is under way again.
 
         Args:
             job: our id.
             most: how many jobs of its account may be under way at once; ``None`` for any number.
+            failed: also where it had ended without a result, as a person asks for it by its id.
         """
         owner = self._own()
+        names = ("claim", "claim_cancelled", *(("claim_failed",) if failed else ()))
         with self.database.transaction(exclusive=most is not None) as connection:
             self._reap(connection)
             row = row_of(connection, jobs.c.id == job, jobs.c.owner.is_(None) | (jobs.c.owner == owner))
             at_provider = row is not None and row.state is not JobState.STORED
             if most is not None and at_provider and not has_room(connection, job, most):
                 return Claim.FULL
-            taken = try_to(connection, job, owner, "claim", "claim_cancelled")
+            taken = try_to(connection, job, owner, *names)
         return Claim.TAKEN if taken else Claim.BUSY
 
     def spent(self, since: datetime) -> Decimal:

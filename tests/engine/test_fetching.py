@@ -11,7 +11,7 @@ import faults as faulty
 import numpy as np
 import pytest
 from PIL import Image
-from remote_upscale.api_clients.engine import Engine, Job
+from remote_upscale.api_clients.engine import Engine, Job, waiting
 from remote_upscale.api_clients.errors import BadResponse, RemoteUpscaleError
 from remote_upscale.api_clients.registry import find_model
 
@@ -98,7 +98,7 @@ async def test_the_same_damaged_bytes_twice_end_the_run_and_the_job_is_kept(sett
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from remote_upscale.api_clients.engine import Engine, Job
+from remote_upscale.api_clients.engine import Engine, Job, waiting
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.api_clients.settings import Settings
 
@@ -158,6 +158,20 @@ async def test_a_job_that_was_ordered_elsewhere_is_fetched_by_its_id(settings, s
         again = await engine.fetch(CRYSTAL, first.request_id)
         assert again.path == fetched.path
         assert len(await rows(engine)) == 1
+    assert len(sandbox.jobs) == 1
+
+
+async def test_a_job_that_was_given_up_for_lost_can_be_fetched_by_its_id(settings, sandbox, job, monkeypatch):
+    monkeypatch.setattr(waiting, "VISIBLE_AFTER", 0.0)
+    sandbox.faults.add("status", faulty.error(404), times=None)
+    async with Engine.open(settings) as engine:
+        with pytest.raises(RemoteUpscaleError) as caught:
+            await engine.run(job)
+        sandbox.faults.clear()
+        outcome = await engine.fetch(CRYSTAL, caught.value.request_id)
+        [row] = await rows(engine)
+    assert outcome.path.read_bytes() == sandbox.jobs[0].result.path.read_bytes()
+    assert (row.state, row.owner) == ("completed", None)
     assert len(sandbox.jobs) == 1
 
 

@@ -24,6 +24,7 @@ METHODS = {
     "release": lambda ledger, job: ledger.release(job),
     "delete_unsent": lambda ledger, job: ledger.delete_unsent(job),
     "claim": lambda ledger, job: ledger.claim(job),
+    "claim by id": lambda ledger, job: ledger.claim(job, failed=True),
 }
 """The methods that make transitions of one job."""
 
