@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -148,12 +148,14 @@ class _Gates:
         threads: for encoding one of them; ``None`` for one a core.
         unhosted: pictures that are encoded, or about to be, and not yet where the provider fetches them.
         decoding: results that are decoded at a time.
+        begun: digests of the pictures whose jobs have begun; equal ones wait for those, and are not hosted.
     """
 
     encoding: asyncio.Semaphore
     threads: int | None
     unhosted: asyncio.Semaphore
     decoding: asyncio.Semaphore
+    begun: set[str] = field(default_factory=set[str])
 
     @classmethod
     def of(cls, images: torch.Tensor) -> _Gates:
@@ -252,6 +254,10 @@ class _ImageJob:
         try:
             async with self.gates.encoding:
                 source = await self.batch.folder.in_thread(self._encode)
+            if source.content in self.gates.begun:
+                place.give_back()
+            elif source.content is not None:
+                self.gates.begun.add(source.content)
             job = replace(self.batch.job, source=source.path, content=source.content)
             listener = place.listener(self.progress.listener(self.number))
             account = self.batch.options.account

@@ -72,7 +72,13 @@ class _Engines:
 
     async def _close_unused(self, opened: _Open) -> None:
         if opened.retired and not opened.jobs:
+            await self._close(opened)
+
+    async def _close(self, opened: _Open) -> None:
+        try:
             await opened.stack.aclose()
+        except Exception:  # noqa: BLE001 (it must not cost a run its outcome, or another engine its end)
+            _log.exception("An engine could not be closed.")
 
     @property
     def patience(self) -> float:
@@ -81,7 +87,7 @@ class _Engines:
 
     async def close(self) -> None:
         for opened in self.by_account.values():
-            await opened.stack.aclose()
+            await self._close(opened)
         self.by_account.clear()
 
 

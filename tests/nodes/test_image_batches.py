@@ -198,6 +198,22 @@ async def test_only_a_few_pictures_are_encoded_ahead_of_the_upload(runtime, sand
     assert made.images.shape == (count, 48, 64, channels)
 
 
+async def test_pictures_that_wait_for_an_equal_one_hold_nobody_up(runtime, sandbox, tmp_path):
+    sandbox.faults.add("status", faulty.state("IN_PROGRESS"), times=None)
+    (tmp_path / "work").mkdir()
+    folder = WorkingFolder(tmp_path / "work")
+    images = flat(*[70] * 9, 80)
+    batch = Batch(model=SEEDVR2, images=images, parameters=PNG, options=RunOptions(), folder=folder)
+    with folder.hold():
+        task = asyncio.create_task(upscale_images(batch, runtime, NodeProgress(10)))
+        async with asyncio.timeout(30):
+            while len(sandbox.jobs) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        sandbox.faults.clear()
+        await task
+    assert len(sandbox.jobs) == 2
+
+
 async def test_what_is_interrupted_leaves_nothing_behind(runtime, sandbox, tmp_path):
     sandbox.faults.add("upload", faulty.slow(0.5), times=None)
     (tmp_path / "work").mkdir()
