@@ -153,7 +153,9 @@ def ended(entries: Sequence[Entry], seconds: float) -> str:
     if len(outcomes) > reused:
         price = _dollars(spent(entries))
         parts += (
-            [f"{seconds:.0f} s", f"by the sandbox (otherwise {price})"] if sandbox else [price, f"{seconds:.0f} s"]
+            [f"{seconds:.0f} s", f"by the sandbox (otherwise {price})"]
+            if sandbox
+            else [price, f"{seconds:.0f} s"]
         )
     if reused:
         parts.append("reused" if reused == len(entries) else f"{reused} of {len(entries)} reused")

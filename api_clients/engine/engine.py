@@ -23,7 +23,7 @@ from ..models import Model
 from ..providers.base import Provider, read_request_id
 from ..registry import MODELS, PROVIDERS, find_model
 from ..settings import Settings
-from .job import Job, OnProgress, Outcome, ResultSpec
+from .job import Job, OnProgress, Outcome, ResultSpec, Stage
 from .prepare import Estimate, PreparedJob, estimate, prepare
 from .progress import ProgressReporter
 from .reconcile import reconcile
@@ -110,15 +110,27 @@ class Engine:
             CancelledError: after the provider was told, where that is possible.
         """
         reporter = ProgressReporter(on_progress)
-        async with self._slots[job.model.provider]:
+        async with self._slot(job.model, reporter):
             prepared = await prepare(job, self.services)
             if not job.reuse or prepared.upload is None:
                 outcome = await self._order(prepared, reporter, unless_exists=False)
                 assert outcome is not None  # it was to be ordered whatever exists
                 return outcome
             # Duplicates wait for each other: the second one finds what the first one paid for.
-            async with self._duplicates.setdefault(prepared.identity, asyncio.Lock()):
+            same = self._duplicates.setdefault(prepared.identity, asyncio.Lock())
+            if same.locked():
+                reporter.report(Stage.QUEUED, note="another run is at this very job")
+            async with same:
                 return await self._reuse_or_order(prepared, reporter)
+
+    @asynccontextmanager
+    async def _slot(self, model: Model, reporter: ProgressReporter) -> AsyncGenerator[None]:
+        """One of the places that this process's jobs at a provider have; it says so where one has to wait."""
+        slot = self._slots[model.provider]
+        if slot.locked():
+            reporter.report(Stage.QUEUED, note=f"{self.settings.at_once} jobs are under way already")
+        async with slot:
+            yield
 
     async def _reuse_or_order(self, prepared: PreparedJob, reporter: ProgressReporter) -> Outcome:
         excluding: set[str] = set()
@@ -164,8 +176,9 @@ class Engine:
         """
         model = find_model(row.model, self.services.models)
         spec = await self._spec(row, model)
-        async with self._slots[model.provider]:
-            return await JobRun(self.services, model, row.id, spec, ProgressReporter(on_progress)).resume(row)
+        reporter = ProgressReporter(on_progress)
+        async with self._slot(model, reporter):
+            return await JobRun(self.services, model, row.id, spec, reporter).resume(row)
 
     async def fetch(self, model: Model, request_id: str, on_progress: OnProgress | None = None) -> Outcome:
         """Bring the result of a job that was ordered elsewhere into the result store.
@@ -192,7 +205,7 @@ class Engine:
             ) from None
         reporter, spec = ProgressReporter(on_progress), ResultSpec(model.media, None, None)
         run = JobRun(self.services, model, self.ledger.sync.new_id(), spec, reporter)
-        async with self._slots[model.provider]:
+        async with self._slot(model, reporter):
             fetched = await run.fetch(self._fetched_intent(model, request_id), handle)
             if isinstance(fetched, Outcome):
                 return fetched

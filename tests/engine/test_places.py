@@ -71,6 +71,29 @@ async def test_an_input_is_hosted_when_there_is_a_place_for_its_job(settings, jo
             await asyncio.gather(first, second, return_exceptions=True)
 
 
+async def test_whoever_waits_in_this_process_says_so(settings, jobs):
+    """A node may stop to prepare further pictures as long as nothing is heard of the ones it has given."""
+    async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0.3)) as slow:
+        async with Engine.open(replace(settings, roots=slow.roots, at_once=1)) as engine:
+            told = {"full": [], "same": []}
+            outcomes = await asyncio.gather(
+                engine.run(jobs[0]),
+                engine.run(jobs[1], told["full"].append),
+            )
+            assert all(outcome.path.exists() for outcome in outcomes)
+            assert told["full"][0].stage is Stage.QUEUED
+        async with Engine.open(replace(settings, roots=slow.roots)) as engine:
+            first = asyncio.create_task(engine.run(jobs[2]))
+            await until(lambda: _driven(engine))
+            assert (await engine.run(jobs[2], told["same"].append)).reused
+            assert told["same"][0].stage is Stage.QUEUED
+            await first
+
+
+async def _driven(engine):
+    return engine.services.driven
+
+
 async def _hosted(sandbox, before):
     return sum("upload" in request.path for request in sandbox.requests) > before
 

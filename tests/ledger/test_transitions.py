@@ -159,7 +159,9 @@ def test_what_is_over_belongs_to_nobody_and_leads_nowhere():
             assert step.removes or step.name == "claim_failed", "but where a person wants it by its id"
 
 
-@pytest.mark.parametrize("name", sorted(set(METHODS) - {"claim", "claim by id", "delete_unsent", "take_place"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(METHODS) - {"claim", "claim by id", "delete_unsent", "take_place"})
+)
 def test_a_job_that_there_is_not_cannot_be_moved(ledger, name):
     with pytest.raises(LedgerMisuse):
         METHODS[name](ledger, "0" * 24)
