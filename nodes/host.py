@@ -10,7 +10,6 @@ Imports are inside the functions: what stands here is only called in a running C
 from __future__ import annotations
 
 import asyncio
-import logging
 import tempfile
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from ..api_clients.errors import RemoteUpscaleError
 from ..api_clients.files.atomic_write import cannot_write
+from ..api_clients.redaction import get_logger
 from ..api_clients.settings import Settings
 from .progress import NodeProgress
 from .runtime import Runtime
@@ -28,7 +28,7 @@ from .working_folder import WorkingFolder
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _runs: dict[str, object] = {}
 """The latest run of each node."""

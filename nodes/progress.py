@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -11,9 +10,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from ..api_clients.engine import OnProgress, Progress, Stage
+from ..api_clients.redaction import get_logger
 from .report import Entry, spent
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _TINY = 1e-9
 _PREPARING = "preparing"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -14,13 +13,14 @@ from functools import partial
 
 from ..api_clients.engine import Engine, Job, OnProgress, Outcome
 from ..api_clients.errors import Cancelled, Meaning
+from ..api_clients.redaction import get_logger
 from ..api_clients.settings import Settings
 from .working_folder import WorkingFolder
 
 LoadSettings = Callable[[str], Settings]
 """Reads the settings with the keys of a named account."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _BESIDES = 3.0
 """Seconds that a run may take to settle its job, besides the time in which the provider has to be told."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from ..api_clients.errors import RemoteUpscaleError
 from ..api_clients.files.atomic_write import cannot_write
 from ..api_clients.files.sniff import SUFFIXES
 from ..api_clients.models import Model
+from ..api_clients.redaction import get_logger
 from ..api_clients.text import clean
 from .media.stopping import GivenUp
 from .media.video_result import Compared, compare
@@ -30,7 +30,7 @@ from .report import Entry, as_json
 from .runtime import Runtime, remove_temporary
 from .working_folder import WorkingFolder
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
+from ..redaction import get_logger
 from .job import OnProgress, Progress, Stage
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class ProgressReporter:

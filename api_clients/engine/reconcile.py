@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime, timedelta
 
 from ..errors import RemoteUpscaleError
 from ..ledger import JobRow, JobState, link_digest
 from ..models import Model
 from ..providers.base import Handle
+from ..redaction import get_logger
 from .services import Services
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _BEFORE, _AFTER = timedelta(minutes=2), timedelta(minutes=15)
 """How far the provider's clock may be off, and how late a submit may arrive."""
 _MOST_PAGES = 10

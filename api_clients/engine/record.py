@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from ..errors import Cancelled, Meaning, RemoteUpscaleError, ResultLost, Storage
 from ..ledger import Budget, Claim, Intent, JobRow, JobState, LedgerMisuse, OwnershipLost, link_digest
 from ..models import Model
 from ..providers.base import Failed, Handle, submission_unknown
+from ..redaction import get_logger
 from ..uninterrupted import uninterrupted
 from .cancelling import cancel_at_provider
 from .fetching import Fetched
@@ -20,7 +20,7 @@ from .prepare import PreparedJob
 from .progress import ProgressReporter
 from .services import Services
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _RESUMABLE = "The job is kept: the same run again, or `remote-upscale resume`, fetches the result."
 _DELIVERABLE = "The result is kept: the same run again, or `remote-upscale resume`, delivers it."
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import os
 import shutil
@@ -20,6 +19,7 @@ import aiohttp
 
 from ..models import Media, Model
 from ..parameters import Value
+from ..redaction import get_logger
 from ..sizes import Size
 from . import inputs, upscale_image, upscale_video
 from .hooks import Hooks
@@ -29,7 +29,7 @@ from .replies import Json
 MOST_JOBS = 5000
 """Kept in memory; the oldest finished ones make room."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "mp4": "video/mp4"}
 _EXTENSIONS = {"jpeg": "jpg"}
 

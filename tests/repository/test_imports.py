@@ -110,3 +110,14 @@ def test_nodes_import_what_runs_them_only_when_they_run(name):
     source = ROOT / "nodes" / f"{name}.py"
     for module in imported(source):
         assert module.removeprefix("nodes.").split(".")[0] in light, f"{name} imports {module}"
+
+
+def test_every_logger_takes_secrets_out():
+    """A logger's filter does not reach the loggers below it, so each has to have it."""
+    plain = [
+        str(path.relative_to(ROOT))
+        for room in ("api_clients", "nodes")
+        for path in (ROOT / room).rglob("*.py")
+        if "logging.getLogger(__name__)" in path.read_text("utf-8")
+    ]
+    assert plain == []
