@@ -10,7 +10,8 @@ from functools import partial
 from ..engine import OnProgress, Progress, Stage
 from ..errors import Cancelled, RemoteUpscaleError
 from .output import Printer, Result
-from .progress import Display, choose_display
+from .display import Display
+from .progress import choose_display
 
 
 @dataclass

@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 
 from ..engine import Progress
 from ..text import clean
-from .progress import Display, in_words
+from .display import Display, in_words
 
 _SHOWN = 12
 """Most bars on the screen at once."""
