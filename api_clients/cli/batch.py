@@ -9,8 +9,8 @@ from functools import partial
 
 from ..engine import OnProgress, Progress, Stage
 from ..errors import Cancelled, RemoteUpscaleError
-from .output import Printer, Result
 from .display import Display
+from .output import Printer, Result
 from .progress import choose_display
 
 
