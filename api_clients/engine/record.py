@@ -22,6 +22,7 @@ from .services import Services
 
 _log = logging.getLogger(__name__)
 _RESUMABLE = "The job is kept: the same run again, or `remote-upscale resume`, fetches the result."
+_NOT_ORDERED = "It was stopped before the provider took the job; nothing was charged."
 _DELIVERABLE = "The result is kept: the same run again, or `remote-upscale resume`, delivers it."
 
 
@@ -55,6 +56,7 @@ class JobRecord:
         self._model = model
         self._reporter = reporter
         self._ended: Failed | None = None
+        self._answer: RemoteUpscaleError | None = None
         self._give_back: Callable[[], None] = lambda: None
 
     async def pending(
@@ -156,6 +158,10 @@ class JobRecord:
         except OwnershipLost:  # somebody took us for dead; the id of what is paid for must not get lost
             await self._tell("submitted", self._ledger.sync.adopt, handle)
 
+    def answered(self, error: RemoteUpscaleError) -> None:
+        """What is known of a submit that was cancelled: there is no job, or it is over."""
+        self._answer = error
+
     async def unknown(self, error: RemoteUpscaleError) -> None:
         """The submit was sent, and no answer tells whether the provider took it."""
         self.state = JobState.UNKNOWN
@@ -220,11 +226,14 @@ class JobRecord:
 
     async def _settle_submitting(self, error: BaseException) -> BaseException:
         ledger = self._ledger.sync
-        if isinstance(error, RemoteUpscaleError):  # the provider's answer, or it was never sent
-            charged = not error.meaning.not_accepted
+        answer = error if isinstance(error, RemoteUpscaleError) else self._answer
+        if answer is not None:  # the provider's, or it was never sent
+            charged = not answer.meaning.not_accepted
             if not charged:
                 self._give_back()
-            await self._quietly(ledger.mark_failed, error, charged=charged)
+            await self._quietly(ledger.mark_failed, answer, charged=charged)
+            if answer is not error:
+                self._reporter.report(Stage.CANCELLED, note="" if charged else _NOT_ORDERED)
             return error
         gone = submission_unknown(self._client.provider.title, "it was interrupted before it was answered")
         await self._quietly(ledger.mark_unknown, gone)

@@ -27,7 +27,7 @@ from ..files.sniff import format_of_file
 from ..ledger import Claim, Intent, JobRow, JobState
 from ..models import Model
 from ..providers.base import Done, Failed, Handle, Output, Queued, State, Submitted
-from ..providers.client import Answer
+from ..providers.client import Answer, SubmitAttempts
 from ..results.cache import Found
 from ..uninterrupted import uninterrupted
 from .fetching import Fetched, Fetcher
@@ -223,24 +223,33 @@ class JobRun:
     async def _submit(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
         """Send the one request that costs money, recorded before and after.
 
-        A cancellation waits a moment for the reply, as it holds the id of what is paid for.
+        A cancellation waits a moment for the reply to what is on its way, as it holds the id of what is paid
+        for. Nothing is sent from then on.
         """
         self._reporter.report(Stage.QUEUED)
         await self._record.submitting(link)
-        sending = asyncio.ensure_future(self._send(prepared, link))
+        attempts = SubmitAttempts()
+        sending = asyncio.ensure_future(self._send(prepared, link, attempts))
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
-            with suppress(asyncio.CancelledError):
-                await uninterrupted(asyncio.wait([sending], timeout=self._settings.time.cancel))
+            attempts.stopped = True
+            if attempts.refusal is None:
+                with suppress(asyncio.CancelledError):
+                    await uninterrupted(asyncio.wait([sending], timeout=self._settings.time.cancel))
             sending.cancel()
-            with suppress(RemoteUpscaleError, asyncio.CancelledError):  # what came of it is on record
-                await uninterrupted(sending)
+            try:
+                with suppress(asyncio.CancelledError):
+                    await uninterrupted(sending)
+            except RemoteUpscaleError as error:
+                self._record.answered(error)
+            if attempts.refusal is not None:
+                self._record.answered(attempts.refusal)
             raise
 
-    async def _send(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
+    async def _send(self, prepared: PreparedJob, link: str, attempts: SubmitAttempts) -> Answer[Submitted]:
         try:
-            answer = await self._client.submit(self._model, prepared.values, link)
+            answer = await self._client.submit(self._model, prepared.values, link, attempts)
         except SubmissionUnknown as error:
             await self._record.unknown(error)
             handle = await self._reconciled()
