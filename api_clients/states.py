@@ -193,7 +193,7 @@ _TABLE = (
     ),
     Transition(
         name="delete_unsent",
-        sources=(JobState.PREPARED, JobState.SUBMITTING),
+        sources=(JobState.PREPARED,),
         target=None,
         by=By.DRIVER,
         meaning="it is not ordered after all",

@@ -211,7 +211,7 @@ class JobRecord:
         match self.state:
             case JobState.PREPARED:
                 self._give_back()
-                await self._quietly(ledger.delete_unsent)
+                await self._quietly(self._remove_unsent)
             case JobState.SUBMITTING:
                 return await self._settle_submitting(error)
             case JobState.UNKNOWN:
@@ -223,6 +223,14 @@ class JobRecord:
             case _:  # not ours, or over
                 pass
         return error
+
+    def _remove_unsent(self, job: str) -> None:
+        """Take a job off the record of which nothing was sent."""
+        ledger = self._ledger.sync
+        try:
+            ledger.delete_unsent(job)
+        except LedgerMisuse:  # the ledger has it as being sent, of which this run did not come to hear
+            ledger.mark_failed(job, Cancelled("It was stopped before it was sent."), charged=False)
 
     async def _settle_submitting(self, error: BaseException) -> BaseException:
         ledger = self._ledger.sync

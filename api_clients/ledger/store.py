@@ -255,10 +255,7 @@ class Ledger(History):
         self._apply(job, "release", **({} if error is None else _error(error)))
 
     def delete_unsent(self, job: str) -> None:
-        """Remove a job of which nothing was sent. One that never came into the ledger is fine.
-
-        It may be marked as being sent: whoever did that was stopped before the submit.
-        """
+        """Remove a job of which nothing was sent. One that never came into the ledger is fine."""
         with self.database.transaction() as connection:
             if connection.scalar(select(jobs.c.id).where(jobs.c.id == job)) is not None:
                 apply(connection, job, self._lease.name, "delete_unsent")

@@ -274,14 +274,15 @@ async def test_cancelling_while_it_is_entered_leaves_nothing(settings, sandbox, 
     assert sandbox.jobs == []
 
 
-async def test_cancelling_while_the_submit_is_put_on_record_leaves_nothing(
+async def test_cancelling_while_the_submit_is_put_on_record_leaves_nothing_unknown(
     settings, sandbox, photo, tmp_path, held
 ):
     mark = held("mark_submitting")
     async with Engine.open(settings) as engine:
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
         await cancel_while(mark, asyncio.create_task(engine.run(job)))
-        assert engine.ledger.sync.jobs() == []
+        [row] = engine.ledger.sync.jobs()
+        assert (row.state, row.owner, row.cost) == ("failed", None, 0)
     assert sandbox.jobs == []
 
 
