@@ -354,9 +354,10 @@ class JobRun:
             output = await self._wait(handle, Queued(), 0.0, _since(row.submitted))
             delivered = await self._fetch_and_deliver(handle, output)
         except RemoteUpscaleError as error:
-            if error.meaning is Meaning.OVER or isinstance(error, (NotFound, ResultLost, BadResponse)):
+            lost = isinstance(error, (NotFound, ResultLost, BadResponse)) and not error.meaning.retryable
+            if error.meaning is Meaning.OVER or lost:
                 return None
-            raise
+            raise  # a page of a proxy's says nothing of the job
         return self._outcome(delivered, cost=Decimal(0), reused=True)
 
     def _output(self, final: State) -> Output:
