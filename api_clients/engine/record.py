@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class JobRecord:
         self._reporter = reporter
         self._ended: Failed | None = None
         self._answer: RemoteUpscaleError | None = None
+        self._untold: Handle | None = None
         self._give_back: Callable[[], None] = lambda: None
 
     async def pending(
@@ -153,8 +155,9 @@ class JobRecord:
         self.state, self.handle = JobState.SUBMITTED, handle
         if handle is None:
             return
+        self._untold = handle
         try:
-            await self._tell("submitted", self._ledger.sync.mark_submitted, handle)
+            await self._tell("submitted", self._mark_submitted)
         except OwnershipLost:  # somebody took us for dead; the id of what is paid for must not get lost
             await self._tell("submitted", self._ledger.sync.adopt, handle)
 
@@ -304,7 +307,7 @@ class JobRecord:
     async def _tell(self, what: str, step: Callable[..., Any], *args: Any, **values: Any) -> None:
         """Record a step of a paid job; raises only where another process has the job by now."""
         try:
-            await self._ledger.call(step, self.job, *args, **values)
+            await self._ledger.call(self._in_order, step, *args, **values)
         except OwnershipLost:
             if self.state is JobState.SUBMITTED:
                 raise
@@ -318,9 +321,22 @@ class JobRecord:
     async def _quietly(self, step: Callable[..., Any], *args: Any, **values: Any) -> None:
         """Record how a run ended; the error that ended it is the one to be told."""
         try:
-            await self._ledger.call(step, self.job, *args, **values)
+            await self._ledger.call(self._in_order, step, *args, **values)
         except (RemoteUpscaleError, LedgerMisuse) as error:
             _log.warning("How job %s of %s ended could not be recorded. %s", self.job, self._model.id, error)
+
+    def _in_order(self, step: Callable[..., Any], *args: Any, **values: Any) -> None:
+        """Make a step; before it, whatever the ledger could not be told earlier: the id of a paid job."""
+        if self._untold is not None and step != self._mark_submitted:
+            with suppress(LedgerMisuse, OwnershipLost):  # it was told after all, or has moved on since
+                self._mark_submitted(self.job)
+        step(self.job, *args, **values)
+
+    def _mark_submitted(self, job: str) -> None:
+        handle = self._untold
+        if handle is not None:
+            self._ledger.sync.mark_submitted(job, handle)
+            self._untold = None
 
 
 def _facts(fetched: Fetched) -> dict[str, Any]:
