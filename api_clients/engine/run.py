@@ -42,9 +42,11 @@ from .waiting import Waiter, WatchedJob
 _PLACES_EVERY = 0.3
 """Seconds between two looks whether there is a place for one more job of a key."""
 
+_BUSY = "Another run is at this job already."
+
 
 class Busy(NotFound):
-    """Another process is at the job."""
+    """Another run is at the job, in this process or in another one."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,11 @@ class JobRun:
         """Bring the result of a job that was left behind, or that is stored but not delivered.
 
         Raises:
-            Busy: another process is at it.
+            Busy: another run is at it.
             RemoteUpscaleError: it cannot be had; its meaning tells whether it ever can.
         """
+        if self._record.job in self._services.driven:  # the ledger would let this process have it twice
+            raise Busy(_BUSY, request_id=row.request_id)
         async with self._settling():
             await self._claim(row)
             if row.state is JobState.STORED:
@@ -191,7 +195,7 @@ class JobRun:
         while (claim := await self._record.claim(row, most=most)) is Claim.FULL:
             await self._await_place(self._settings.at_once)
         if claim is Claim.BUSY:
-            raise Busy("Another process is at this job already.", request_id=row.request_id)
+            raise Busy(_BUSY, request_id=row.request_id)
 
     async def _await_place(self, most: int) -> None:
         self._reporter.report(Stage.QUEUED, note=f"{most} jobs are under way with this key already")
@@ -441,5 +445,7 @@ class JobRun:
 
 
 def _since(moment: datetime | None) -> float | None:
-    """A moment of the ledger on the clock of ``time.monotonic()``."""
-    return None if moment is None else time.monotonic() - (datetime.now(UTC) - moment).total_seconds()
+    """A moment of the ledger on the clock of ``time.monotonic()``; now, where it is yet to come."""
+    if moment is None:
+        return None
+    return time.monotonic() - max(0.0, (datetime.now(UTC) - moment).total_seconds())
