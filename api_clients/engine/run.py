@@ -27,7 +27,7 @@ from ..files.sniff import format_of_file
 from ..ledger import Claim, Intent, JobRow, JobState
 from ..models import Model
 from ..providers.base import Done, Failed, Handle, Output, Queued, State, Submitted
-from ..providers.client import Answer
+from ..providers.client import Answer, SubmitAttempts
 from ..results.cache import Found
 from ..uninterrupted import uninterrupted
 from .fetching import Fetched, Fetcher
@@ -42,9 +42,11 @@ from .waiting import Waiter, WatchedJob
 _PLACES_EVERY = 0.3
 """Seconds between two looks whether there is a place for one more job of a key."""
 
+_BUSY = "Another run is at this job already."
+
 
 class Busy(NotFound):
-    """Another process is at the job."""
+    """Another run is at the job, in this process or in another one."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,11 @@ class JobRun:
         """Bring the result of a job that was left behind, or that is stored but not delivered.
 
         Raises:
-            Busy: another process is at it.
+            Busy: another run is at it.
             RemoteUpscaleError: it cannot be had; its meaning tells whether it ever can.
         """
+        if self._record.job in self._services.driven:  # the ledger would let this process have it twice
+            raise Busy(_BUSY, request_id=row.request_id)
         async with self._settling():
             await self._claim(row)
             if row.state is JobState.STORED:
@@ -191,7 +195,7 @@ class JobRun:
         while (claim := await self._record.claim(row, most=most)) is Claim.FULL:
             await self._await_place(self._settings.at_once)
         if claim is Claim.BUSY:
-            raise Busy("Another process is at this job already.", request_id=row.request_id)
+            raise Busy(_BUSY, request_id=row.request_id)
 
     async def _await_place(self, most: int) -> None:
         self._reporter.report(Stage.QUEUED, note=f"{most} jobs are under way with this key already")
@@ -223,24 +227,33 @@ class JobRun:
     async def _submit(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
         """Send the one request that costs money, recorded before and after.
 
-        A cancellation waits a moment for the reply, as it holds the id of what is paid for.
+        A cancellation waits a moment for the reply to what is on its way, as it holds the id of what is paid
+        for. Nothing is sent from then on.
         """
         self._reporter.report(Stage.QUEUED)
         await self._record.submitting(link)
-        sending = asyncio.ensure_future(self._send(prepared, link))
+        attempts = SubmitAttempts()
+        sending = asyncio.ensure_future(self._send(prepared, link, attempts))
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
-            with suppress(asyncio.CancelledError):
-                await uninterrupted(asyncio.wait([sending], timeout=self._settings.time.cancel))
+            attempts.stopped = True
+            if attempts.refusal is None:
+                with suppress(asyncio.CancelledError):
+                    await uninterrupted(asyncio.wait([sending], timeout=self._settings.time.cancel))
             sending.cancel()
-            with suppress(RemoteUpscaleError, asyncio.CancelledError):  # what came of it is on record
-                await uninterrupted(sending)
+            try:
+                with suppress(asyncio.CancelledError):
+                    await uninterrupted(sending)
+            except RemoteUpscaleError as error:
+                self._record.answered(error)
+            if attempts.refusal is not None:
+                self._record.answered(attempts.refusal)
             raise
 
-    async def _send(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
+    async def _send(self, prepared: PreparedJob, link: str, attempts: SubmitAttempts) -> Answer[Submitted]:
         try:
-            answer = await self._client.submit(self._model, prepared.values, link)
+            answer = await self._client.submit(self._model, prepared.values, link, attempts)
         except SubmissionUnknown as error:
             await self._record.unknown(error)
             handle = await self._reconciled()
@@ -345,9 +358,10 @@ class JobRun:
             output = await self._wait(handle, Queued(), 0.0, _since(row.submitted))
             delivered = await self._fetch_and_deliver(handle, output)
         except RemoteUpscaleError as error:
-            if error.meaning is Meaning.OVER or isinstance(error, (NotFound, ResultLost, BadResponse)):
+            lost = isinstance(error, (NotFound, ResultLost, BadResponse)) and not error.meaning.retryable
+            if error.meaning is Meaning.OVER or lost:
                 return None
-            raise
+            raise  # a page of a proxy's says nothing of the job
         return self._outcome(delivered, cost=Decimal(0), reused=True)
 
     def _output(self, final: State) -> Output:
@@ -431,5 +445,7 @@ class JobRun:
 
 
 def _since(moment: datetime | None) -> float | None:
-    """A moment of the ledger on the clock of ``time.monotonic()``."""
-    return None if moment is None else time.monotonic() - (datetime.now(UTC) - moment).total_seconds()
+    """A moment of the ledger on the clock of ``time.monotonic()``; now, where it is yet to come."""
+    if moment is None:
+        return None
+    return time.monotonic() - max(0.0, (datetime.now(UTC) - moment).total_seconds())
