@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -18,6 +19,10 @@ from remote_upscale.api_clients.sandbox import Delays
 from remote_upscale.api_clients.settings import Secret, Settings, TimeLimits
 
 pytest_plugins = ["postgresql_server", "s3_server"]
+
+# A shell starts what runs in the background with Ctrl-C ignored, and processes would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORKFLOW = '{"distinctive": "workflow-secret-51c3"}'
 """What ComfyUI would embed; it may never reach a provider."""

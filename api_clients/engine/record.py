@@ -24,6 +24,9 @@ from .services import Services
 _log = get_logger(__name__)
 _RESUMABLE = "The job is kept: the same run again, or `remote-upscale resume`, fetches the result."
 _NOT_ORDERED = "It was stopped before the provider took the job; nothing was charged."
+_IN_SANDBOX = (
+    "The embedded sandbox keeps the job as long as this process runs: the same run again fetches it."
+)
 _DELIVERABLE = "The result is kept: the same run again, or `remote-upscale resume`, delivers it."
 
 
@@ -276,7 +279,7 @@ class JobRecord:
             await self._quietly(ledger.mark_failed, error, charged=charged)
             return error
         await self._quietly(ledger.release, error)
-        return error.but(hint=f"{error.hint} {_RESUMABLE}".lstrip())
+        return error.but(hint=f"{error.hint} {self._resumable}".lstrip())
 
     async def _settle_stored(self, error: BaseException) -> BaseException:
         ledger = self._ledger.sync
@@ -293,7 +296,7 @@ class JobRecord:
         """Interrupted where nothing is to be cancelled, such as when the provider had done its work."""
         await self._quietly(self._ledger.sync.release)
         done = " is done and paid for" if self.done else " goes on"
-        self._reporter.report(Stage.CANCELLED, note=f"Job {handle.request_id}{done}. {_RESUMABLE}")
+        self._reporter.report(Stage.CANCELLED, note=f"Job {handle.request_id}{done}. {self._resumable}")
 
     async def _give_up(self, handle: Handle) -> None:
         """Cancel at the provider where that exists, record what became of it, and report it."""
@@ -303,6 +306,11 @@ class JobRecord:
         else:
             await self._quietly(self._ledger.sync.release, Cancelled(note, request_id=handle.request_id))
         self._reporter.report(Stage.CANCELLED, note=note)
+
+    @property
+    def _resumable(self) -> str:
+        """What becomes of a job that the provider has."""
+        return _IN_SANDBOX if self._services.settings.sandbox else _RESUMABLE
 
     async def _tell(self, what: str, step: Callable[..., Any], *args: Any, **values: Any) -> None:
         """Record a step of a paid job; raises only where another process has the job by now."""

@@ -377,7 +377,15 @@ class JobRun:
     def _handle(self, row: JobRow) -> Handle:
         """The job's handle; built again where the provider's root has moved since."""
         provider, handle = self._client.provider, row.handle
-        if handle is None or provider.under_root(handle.status_url) is None:
+        moved = handle is None or provider.under_root(handle.status_url) is None
+        if moved and self._settings.sandbox:
+            raise ResultLost(
+                "The sandbox that had this job has ended, and forgot it.",
+                hint="A new run orders it again; the sandbox charges nothing.",
+                request_id=row.request_id,
+                meaning=Meaning.OVER,
+            )
+        if handle is None or moved:
             handle = provider.handle(self._model, row.request_id or "")
         self._record.handle = handle
         return handle
