@@ -101,4 +101,4 @@ def settings(tmp_path: Path, sandbox: FaultySandbox) -> Settings:
 @pytest.fixture
 def hasty(settings: Settings) -> Settings:
     """The same, with time limits that run out quickly."""
-    return replace(settings, time=TimeLimits(queue=0.3, run=0.3, transfer=5, idle=0.5, retry=0.5, cancel=0.5))
+    return replace(settings, time=TimeLimits(queue=0.3, run=0.3, transfer=10, idle=2, retry=0.5, cancel=0.5))

@@ -9,7 +9,7 @@ from decimal import Decimal
 import faults as faulty
 import pytest
 from remote_upscale.api_clients.engine import Engine, Job, SpendLimit, Stage, fetching, waiting
-from remote_upscale.api_clients.engine.run import JobRun
+from remote_upscale.api_clients.engine.delivery import Delivery
 from remote_upscale.api_clients.errors import RemoteUpscaleError, StorageFailed
 from remote_upscale.api_clients.hosting import Hosting
 from remote_upscale.api_clients.providers.pixazo import Pixazo
@@ -52,7 +52,7 @@ async def until(condition):
         (Pixazo, "read_status", "submitted"),
         (fetching, "verify_result", "submitted"),
         (ResultCache, "store", "submitted"),
-        (JobRun, "_deliver", "stored"),
+        (Delivery, "_deliver", "stored"),
     ],
     ids=["hosting", "submit", "waiting", "fetching", "storing", "delivering"],
 )
