@@ -91,6 +91,12 @@ class Reply:
             return {}
 
     @property
+    def is_page(self) -> bool:
+        """Whether it is a page for people, as proxies and gateways answer with."""
+        html = self.headers.get("content-type", "").lower().startswith("text/html")
+        return html or self.body[:64].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds of a ``Retry-After`` header, given as a number or as a date against the reply's own."""
         text = self.headers.get("retry-after", "").strip()

@@ -258,10 +258,16 @@ class Engine:
         ledger, since = self.ledger, datetime.now(UTC) - timedelta(days=1)
         rows = await ledger.call(ledger.sync.jobs, states=[JobState.UNKNOWN], since=since)
         rows = [row for row in rows if row.sandbox == self.settings.sandbox and row.owner is None]
-        found = await asyncio.gather(*(reconcile(row, self.services) for row in rows))
-        for row in filter(None, found):
-            await ledger.call(ledger.sync.release, row.id)
+        found = await asyncio.gather(*map(self._reconcile, rows))
         return [row for row, job in zip(rows, found, strict=True) if job is None]
+
+    async def _reconcile(self, row: JobRow) -> JobRow | None:
+        """Find one job, and leave it to whoever resumes it."""
+        with self.services.driving(row.id):
+            found = await reconcile(row, self.services)
+            if found is not None:
+                await self.ledger.call(self.ledger.sync.release, row.id)
+        return found
 
     async def _spec(self, row: JobRow, model: Model) -> ResultSpec:
         """What an earlier job's result has to be; its size can be judged only while the input is there."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from ..errors import BadResponse, Meaning, ResultLost, TimedOut
+from ..errors import BadResponse, Meaning, RemoteUpscaleError, ResultLost, TimedOut
 from ..files.probe import Info
 from ..files.verify import verify_result
 from ..http.inline import decode_data_uri
@@ -106,12 +106,22 @@ class Fetcher:
     async def _with_fresh_links(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:
         for tried in range(_FRESH_LINKS if fresh else 0):
             try:
-                return await self._whole(output, file)
+                return await self._asked_for_patience(output, file)
             except ResultLost:
                 assert fresh is not None
                 await asyncio.sleep(self._settings.poll_floor * 2**tried)
                 output = await fresh()
-        return await self._whole(output, file)
+        return await self._asked_for_patience(output, file)
+
+    async def _asked_for_patience(self, output: Output, file: PartialFile) -> Info:
+        """Wait as long as a server asks us to, also longer than is spent on trying again."""
+        while True:
+            try:
+                return await self._whole(output, file)
+            except RemoteUpscaleError as error:
+                if error.retry_after is None or not error.meaning.retryable:
+                    raise
+                await asyncio.sleep(error.retry_after)
 
     async def _whole(self, output: Output, file: PartialFile) -> Info:
         """Download until the file is whole and what was asked for."""

@@ -179,6 +179,7 @@ class Waiter:
         """
         questions = _Questions(self._client, job, self._settings, self._note)
         provider = self._client.provider
+        until = time.monotonic() + self._settings.time.run
         while True:
             try:
                 answer = await self._client.ask(
@@ -187,6 +188,11 @@ class Waiter:
             except NotFound as gone:
                 questions.missing(gone)
                 await asyncio.sleep(MISSING_AGAIN * self._settings.poll_floor)
+            except RemoteUpscaleError as error:
+                wait = error.retry_after if error.meaning.retryable else None
+                if wait is None or time.monotonic() + wait > until:
+                    raise
+                await asyncio.sleep(wait)  # longer than is spent on trying again, but it asked for that
             else:
                 return answer.value
 

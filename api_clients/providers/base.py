@@ -191,6 +191,9 @@ class Provider(ABC):
         """
         error = self.read_error(reply)
         if error is not None:
+            if reply.status == 503 and reply.is_page and reply.retry_after is None:
+                # A proxy says so of itself as well as of a provider that broke off after it had the request.
+                raise submission_unknown(self.title, f"HTTP {reply.status}")
             if error.meaning.not_accepted:
                 raise error.but(hint=f"{error.hint} Nothing was charged.".lstrip())
             if not self.is_provider_reply(reply):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import BadResponse, Cancelled, ContentRejected, Meaning, ProviderFailed, RemoteUpscaleError
+from ..errors import (
+    BadResponse,
+    Cancelled,
+    ContentRejected,
+    Meaning,
+    ProviderFailed,
+    ProviderUnavailable,
+    RemoteUpscaleError,
+)
 from ..http_messages import Reply, Request
 from ..json_values import as_count, as_list, as_object, as_text
 from ..models import Model
@@ -35,6 +43,9 @@ _GATEWAYS = frozenset({401, 403, 429})
 """Those that the gateway in front decides itself, in a shape of its own."""
 
 _ERROR_FIELDS = frozenset({"error", "message", "request_id", "status", "model_id", "output"})
+
+
+_NO_MODEL = "Model not found"
 
 
 class Pixazo(Provider):
@@ -79,9 +90,19 @@ class Pixazo(Provider):
         # The gateway in front wraps its own refusals as {"statusCode": …, "message": …}.
         code = as_count(body.get("statusCode")) or 0
         status = code if 400 <= code < 600 and reply.status == 200 else reply.status
-        if status == 400 and body.get("error") == "Model not found":
+        if status == 400 and body.get("error") == _NO_MODEL:
             status = 404
         return from_status(self, reply, said, status)
+
+    def raise_error(self, reply: Reply) -> None:
+        # Of a model that was taken off the gateway it says nothing about the jobs that it has.
+        if reply.object_or_empty().get("error") == _NO_MODEL:
+            raise ProviderUnavailable(
+                "Pixazo does not tell the job's state, as it does not offer the model at the moment.",
+                hint="Ask its support with the request id if that stays so.",
+                meaning=Meaning.UNKNOWN,
+            )
+        super().raise_error(reply)
 
     def read_accepted(self, model: Model, reply: Reply) -> Submitted:
         body = reply.object()

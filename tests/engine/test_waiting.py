@@ -112,6 +112,36 @@ async def test_a_long_retry_after_delays_the_next_question_and_ends_nothing(sett
     assert sum(request.path.endswith("/status") for request in sandbox.requests) == 2
 
 
+@pytest.mark.parametrize("stage", ["result", "download"])
+async def test_a_long_retry_after_is_heard_by_the_later_steps_too(settings, sandbox, job, stage):
+    short = replace(settings, time=replace(settings.time, retry=0.2))
+    sandbox.faults.add(stage, faulty.error(429, retry_after=1), times=1)
+    async with Engine.open(short) as engine:
+        assert (await engine.run(job(FAL))).path.exists()
+    assert len(sandbox.jobs) == 1
+
+
+async def test_a_model_that_is_taken_off_says_nothing_of_its_jobs(settings, sandbox, job, long_visible):
+    gone = '{"error": "Model not found", "message": "Model upscaler not found or is disabled"}'
+    sandbox.faults.add("status", faulty.literal(gone, status=400), times=3)
+    async with Engine.open(settings) as engine:
+        assert (await engine.run(job(PIXAZO))).path.exists()
+    assert len(sandbox.jobs) == 1
+
+
+@pytest.mark.parametrize("model", [PIXAZO, APIXO, FAL])
+async def test_a_proxys_page_that_answers_a_submit_is_not_followed_by_another(settings, sandbox, job, model):
+    """It comes of a provider that is away, and as well of one that broke off when it had the request."""
+    page = faulty.literal("<html>503 Service Unavailable</html>", status=503, content_type="text/html")
+    sandbox.faults.add("submit", page, times=1)
+    sandbox.faults.add("find", faulty.error(403), times=None)
+    async with Engine.open(settings) as engine:
+        with pytest.raises(RemoteUpscaleError) as caught:
+            await engine.run(job(model))
+    assert caught.value.kind == "submission_unknown"
+    assert sandbox.jobs == []
+
+
 class Listening(WaitStrategy):
     """Wakes when it is told to, and says what it was asked."""
 
