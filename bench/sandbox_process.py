@@ -12,13 +12,22 @@ from pathlib import Path
 
 
 @contextmanager
-def sandbox_process(*, seconds: float) -> Iterator[dict[str, str]]:
+def sandbox_process(*, seconds: float, told: bool = False) -> Iterator[dict[str, str]]:
     """Run a sandbox whose jobs take ``seconds``, a fifth of them in the queue.
+
+    Args:
+        seconds: how long.
+        told: whether it says so to whoever submits one, which the providers do not.
 
     Yields:
         The environment of a client that sends its jobs there; ``REMOTE_UPSCALE_HOME`` is still to be set.
     """
-    command = [sys.executable, Path(__file__).with_name("serve_sandbox.py"), str(seconds)]
+    command = [
+        sys.executable,
+        Path(__file__).with_name("serve_sandbox.py"),
+        str(seconds),
+        *(["told"] if told else []),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

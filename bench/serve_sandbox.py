@@ -1,4 +1,4 @@
-"""Serves a sandbox until it is terminated: ``python bench/serve_sandbox.py SECONDS_OF_A_JOB``."""
+"""Serves a sandbox until it is terminated: ``python bench/serve_sandbox.py SECONDS_OF_A_JOB [told]``."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def tell(sandbox: Sandbox) -> None:
 
 if __name__ == "__main__":
     seconds = float(sys.argv[1])
-    delays = Delays(queue=seconds / 5, run=seconds * 4 / 5, told=False)
+    delays = Delays(queue=seconds / 5, run=seconds * 4 / 5, told="told" in sys.argv)
     asyncio.run(serve(MODELS.values(), delays=delays, ready=tell))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ..errors import Meaning, NotFound, RemoteUpscaleError, ResultLost, SubmissionUnknown
+from ..http import InUse
 from ..ledger import JobRow, JobState
 from .job import Outcome, Stage
 from .prepare import PreparedJob
@@ -52,6 +53,9 @@ async def find_existing(
         try:
             outcome = await _use(row, prepared, services, reporter)
         except Busy:
+            continue
+        except InUse:  # another run fetches this very result, and is not to be disturbed
+            await asyncio.sleep(_LOOKS_EVERY)
             continue
         if outcome is not None:
             return outcome

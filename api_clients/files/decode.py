@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import av
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..errors import InvalidInput
@@ -129,15 +128,11 @@ def _jpeg(image: SplicedFile, source: Source) -> None:
 
 
 def _webp(image: SplicedFile, source: Source) -> None:
-    # Not by Pillow: its WebP class applies the process-wide pixel limit even when used directly.
-    decoder = av.VideoCodecContext.create("webp", "r")
-    decoder.thread_count = 1
+    from .libav_pictures import decode_webp  # noqa: PLC0415 (it takes long to import; other pictures need none)
+
     with image.reader(source.file) as file:
-        frames = decoder.decode(av.Packet(file.read()))  # pyright: ignore[reportUnknownMemberType]
-    if not frames:
-        raise _undecodable(source.path, None)
+        decode_webp(file.read(), partial(_undecodable, source.path))
 
 
-def _undecodable(path: Path, error: Exception | None) -> InvalidInput:
-    why = f": {clean(error)}" if error else ""
-    return InvalidInput(f"{path} cannot be decoded{why}.", hint="Save it again.")
+def _undecodable(path: Path, error: Exception) -> InvalidInput:
+    return InvalidInput(f"{path} cannot be decoded: {clean(error)}.", hint="Save it again.")

@@ -18,7 +18,8 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, RemoteUpscaleError
+from .damage import TooManyPixels, damage_as
 
 _DEMUXERS = {"mp4": "mov", "mov": "mov", "webm": "matroska", "matroska": "matroska", "avi": "avi"}
 _MICROSECONDS = 1_000_000
@@ -29,10 +30,6 @@ _open: Callable[..., InputContainer] = _av_open if _LENIENT else partial(_av_ope
 
 DAMAGED = (FFmpegError, ValueError, ArithmeticError, LookupError, EOFError)
 """What libav and its wrapper raise for files that make no sense."""
-
-
-class TooManyPixels(InvalidInput):
-    """The frames are larger than was allowed; nothing was decoded."""
 
 
 class Rational(Protocol):
@@ -50,6 +47,19 @@ def exact(number: Rational | None) -> Fraction | None:
     ``None`` where it is not set, which PyAV says by ``None`` or 0, or has no value.
     """
     return Fraction(number.numerator, number.denominator) if number else None
+
+
+@contextmanager
+def libav_damage_as(error_of: Callable[[Exception], RemoteUpscaleError]) -> Generator[None]:
+    """As ``damage_as``, for what libav raises, too.
+
+    Its own kind of a lack of memory does not pass: it is libav's answer to sizes that make no sense.
+    """
+    with damage_as(error_of):
+        try:
+            yield
+        except FFmpegError as error:
+            raise error_of(error) from None
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import cast
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import av
-import numpy as np
-import numpy.typing as npt
-from av.error import FFmpegError
+from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from ..errors import InvalidInput
 from .formats import png, webp
@@ -17,7 +16,11 @@ from .formats.structure import Source
 from .headers import Header, read_header, read_png_header
 from .spliced_file import SplicedFile
 
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _FORM = "pixels 1"
 """Names the canonical form, so that it can change one day."""
@@ -26,8 +29,10 @@ _COLOUR = frozenset(b"iCCP cICP mDCV mDCv cLLI cLLi".split())
 _OLD_COLOUR = frozenset(b"gAMA cHRM".split())
 """Left out of account where one of the others, or sRGB, says more."""
 _GRAY, _RGB = 0, 2
-_PLAIN = {"monob": "gray", "ya8": "rgba", "ya16be": "rgba64be", "pal8": "rgba", "argb": "rgba"}
-"""How FFmpeg's forms of pixels are brought to gray, RGB, or RGB and alpha, without changing a value."""
+_SHOWN_AS = {"1": "L", "L": "L", "LA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
+"""What Pillow's modes are brought to without changing a value; palettes are treated apart."""
+_STRIP = 1 << 20
+"""Bytes of pixels that are taken out of a picture at once."""
 _SRGB_GAMMA = (45455).to_bytes(4, "big")
 
 
@@ -68,11 +73,18 @@ def pixels_digest(pixels: Pixels, colour: bytes = b"") -> str:
     Returns:
         SHA-256, in hexadecimal.
     """
-    height, width, channels = pixels.shape
-    bits = pixels.dtype.itemsize * 8
-    digest = hashlib.sha256(f"{_FORM}\n{width} {height} {channels} {bits} {len(colour)}\n".encode() + colour)
     fixed = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
-    digest.update(np.ascontiguousarray(fixed).data)
+    bits = fixed.dtype.itemsize * 8
+    content = fixed.data if fixed.flags.c_contiguous else fixed.tobytes()
+    return _digest(fixed.shape, bits, colour, [content])
+
+
+def _digest(shape: tuple[int, ...], bits: int, colour: bytes, content: Iterable[bytes | memoryview]) -> str:
+    """The canonical form's: ``content`` is row after row, little-endian."""
+    height, width, channels = shape
+    digest = hashlib.sha256(f"{_FORM}\n{width} {height} {channels} {bits} {len(colour)}\n".encode() + colour)
+    for part in content:
+        digest.update(part)
     return digest.hexdigest()
 
 
@@ -83,29 +95,65 @@ def _decoded(data: bytes, source: Source, max_pixels: int) -> str | None:
     colour = _png_colour(source) if source.format == "png" else _webp_colour(source)
     if colour is None:
         return None
-    pixels = _pixels(data, source.format, header)
-    if pixels is None:
+    if header.orientation > 1:
+        colour += b"turned %d" % header.orientation
+    digest = _by_pillow(data, header, colour) if _is_plain_png(source) else None
+    return digest or _by_libav(data, source.format, header, colour)
+
+
+def _is_plain_png(source: Source) -> bool:
+    """Whether it is a PNG of which Pillow and libav make the same; libav cannot read all interlaced ones."""
+    if source.format != "png":
+        return False
+    start = read_png_header(source)
+    return start.depth <= 8 and not start.interlaced
+
+
+def _by_pillow(data: bytes, header: Header, colour: bytes) -> str | None:
+    """The digest of a PNG of up to 8 bits; ``None`` where Pillow cannot tell."""
+    if ImageFile.LOAD_TRUNCATED_IMAGES:  # somebody in this process wants damaged ones to be made up
         return None
-    turned = b"turned %d" % header.orientation if header.orientation > 1 else b""
-    return pixels_digest(pixels, colour + turned)
-
-
-def _pixels(data: bytes, kind: str, header: Header) -> Pixels | None:
-    """Pixels [H,W,C] as they are in the file, a palette's in colour; ``None`` where they cannot be read."""
     try:
-        with av.open(io.BytesIO(data), mode="r", format=f"{kind}_pipe") as container:
-            frame = next(container.decode(video=0))
-            form = _PLAIN.get(frame.format.name)
-            pixels = (frame.reformat(format=form) if form else frame).to_ndarray()
-    except (FFmpegError, StopIteration, ValueError, MemoryError):
+        # The plugin's own class: Image.open would apply Pillow's pixel limit, which is the whole process's.
+        with PngImageFile(io.BytesIO(data)) as image:
+            image.load()
+            shown = _shown(image, header)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 (their types are no interface, and differ by version)
         return None
-    if pixels.shape[:2] != (header.height, header.width) or str(pixels.dtype) not in ("uint8", "uint16"):
+    if shown is None or shown.size != (header.width, header.height):
+        return None
+    return _digest((header.height, header.width, len(shown.getbands())), 8, colour, _strips(shown))
+
+
+def _shown(image: Image.Image, header: Header) -> Image.Image | None:
+    """A loaded picture as gray, RGB, or RGB and alpha."""
+    mode = ("RGBA" if header.alpha else "RGB") if image.mode == "P" else _SHOWN_AS.get(image.mode)
+    if mode is None or mode == image.mode:
+        return image if mode else None
+    return image.convert(mode)
+
+
+def _strips(image: Image.Image) -> Iterator[bytes]:
+    """The bytes of its pixels, row after row, in pieces that need little memory."""
+    rows = max(1, _STRIP // (image.width * len(image.getbands())))
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(image.height, top + rows))).tobytes()
+
+
+def _by_libav(data: bytes, kind: str, header: Header, colour: bytes) -> str | None:
+    """The digest of a PNG or a lossless WebP; ``None`` where it cannot be read."""
+    from .libav_pictures import read_pixels  # noqa: PLC0415 (it takes long to import, and few need it)
+
+    pixels = read_pixels(data, kind)
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
         return None
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     elif pixels.shape[2] == 4 and not header.alpha:
         pixels = pixels[:, :, :3]  # of a palette or a WebP, whose decoders always give alpha
-    return cast("Pixels", pixels)
+    return pixels_digest(pixels, colour)
 
 
 def _png_colour(source: Source) -> bytes | None:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-
-from av.video.frame import VideoFrame
 
 from ..errors import InvalidInput
 from ..models import Media, Model
-from .damage import damage_as
 from .formats.structure import Source
 from .headers import read_header
-from .open_video import OpenVideo, decode_first, exact, open_video
+from .info import ImageInfo, Info, VideoInfo
 from .sniff import IMAGE_FORMATS, MEDIA_TYPES, SUFFIXES, format_of
 from .spliced_file import open_input
 
@@ -23,71 +18,6 @@ __all__ = ["MEDIA_TYPES", "SUFFIXES", "ImageInfo", "Info", "VideoInfo", "check_i
 
 MAX_FRAME_PIXELS = 1 << 27
 """Largest frame of a clip that is decoded to look at it: 16384 x 8192."""
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """A picture.
-
-    Attributes:
-        format: ``png``, ``jpeg`` or ``webp``.
-        width: in pixels, as displayed: EXIF orientation applied.
-        height: likewise.
-        alpha: whether it can be transparent.
-        frames: more than one when it is animated.
-        bytes: size of the file.
-    """
-
-    format: str
-    width: int
-    height: int
-    alpha: bool
-    frames: int
-    bytes: int
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """As (width, height)."""
-        return self.width, self.height
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """A clip.
-
-    Attributes:
-        format: ``mp4``, ``mov``, ``webm``, ``matroska`` or ``avi``.
-        width: in pixels, as displayed: rotation applied, sample aspect not.
-        height: likewise.
-        frame_rate: average frames a second; ``None`` where nothing says it.
-        frames: number of pictures; ``None`` where the file does not say it.
-        seconds: announced length; ``None`` where nothing says it.
-        audio: whether it has sound.
-        codec: of the picture, as libav calls it, e.g. ``h264``.
-        bytes: size of the file.
-        rotation: degrees clockwise by which stored frames are turned for display: 0, 90, 180 or 270.
-        sample_aspect: a pixel's width to its height.
-    """
-
-    format: str
-    width: int
-    height: int
-    frame_rate: Fraction | None
-    frames: int | None
-    seconds: float | None
-    audio: bool
-    codec: str
-    bytes: int
-    rotation: int = 0
-    sample_aspect: Fraction = Fraction(1)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """As (width, height)."""
-        return self.width, self.height
-
-
-Info = ImageInfo | VideoInfo
 
 
 def probe(path: Path, *, max_pixels: int = MAX_FRAME_PIXELS) -> Info:
@@ -101,7 +31,11 @@ def probe(path: Path, *, max_pixels: int = MAX_FRAME_PIXELS) -> Info:
         InvalidInput: it is missing, a folder, empty, unreadable, damaged, or no picture or clip that we know.
     """
     with open_media(path) as source:
-        return read_image(source) if source.format in IMAGE_FORMATS else _video(source, max_pixels)
+        if source.format in IMAGE_FORMATS:
+            return read_image(source)
+        from .clip import probe_clip  # noqa: PLC0415 (its decoder takes long to import; pictures need none)
+
+        return probe_clip(source, max_pixels)
 
 
 @contextmanager
@@ -163,46 +97,3 @@ def read_image(source: Source) -> ImageInfo:
     if header.turned:
         width, height = height, width
     return ImageInfo(source.format, width, height, header.alpha, header.frames, source.size)
-
-
-def _video(source: Source, max_pixels: int) -> VideoInfo:
-    with (
-        damage_as(lambda _: undecodable_video(source)),
-        open_video(source.path, source.format, max_pixels=max_pixels) as video,
-    ):
-        return read_video(video, decode_first(video)[0], source)
-
-
-def undecodable_video(source: Source) -> InvalidInput:
-    """The error for a clip of which not even the first frame can be had."""
-    return source.broken("it cannot be decoded")
-
-
-def read_video(video: OpenVideo, first: VideoFrame, source: Source) -> VideoInfo:
-    """What an open clip is.
-
-    Args:
-        video: the clip.
-        first: its first frame.
-        source: its file, whose format is known.
-
-    Raises:
-        FFmpegError, ValueError: it is damaged.
-    """
-    stream = video.video
-    width, height, rotation = first.width, first.height, -first.rotation % 360
-    if rotation in {90, 270}:
-        width, height = height, width
-    return VideoInfo(
-        format=source.format,
-        width=width,
-        height=height,
-        frame_rate=exact(stream.average_rate) or exact(stream.guessed_rate),
-        frames=stream.frames or None,
-        seconds=video.seconds,
-        audio=bool(video.container.streams.audio),
-        codec=stream.codec_context.name,
-        bytes=source.size,
-        rotation=rotation,
-        sample_aspect=exact(stream.sample_aspect_ratio) or Fraction(1),
-    )

@@ -17,9 +17,7 @@ from .fal_errors import Refused, as_hosting, check, text
 from .fal_parts import LARGE, PartsUpload
 from .fal_token import Token, Tokens
 from .fal_unfinished import UnfinishedFile
-from .hosted import FOLDER, Hosted, Upload
-
-WAY = "fal"
+from .hosted import AT_FAL, FOLDER, Hosted, Upload
 
 _LIFE_BEYOND = 3600  # seconds a file lives beyond what is asked for, so that it can be used again meanwhile
 
@@ -61,7 +59,7 @@ class FalStorage:
             check_link(url, self._roots)
         except (ProviderUnavailable, TimedOut, BadResponse) as error:
             raise as_hosting(error) from None
-        return Hosted(url, expires, WAY)
+        return Hosted(url, expires, AT_FAL)
 
     async def works(self, hosted: Hosted) -> bool:
         """Whether a link that was given earlier still leads to the file; in doubt it does."""

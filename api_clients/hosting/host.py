@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from ..files.spliced_file import SplicedFile
 from ..http.client import Http
@@ -15,12 +16,13 @@ from ..locks import FileLock
 from ..providers.fal import Fal
 from ..redaction import get_logger
 from ..settings import Settings
-from . import fal_storage, object_store
 from .fal_storage import FalStorage
-from .hosted import FOLDER, Hosted, Upload, failed
-from .object_store import ObjectStore
+from .hosted import AT_FAL, FOLDER, IN_STORE, Hosted, Upload, failed
 from .record import Record
 from .single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from .object_store import ObjectStore
 
 _log = get_logger(__name__)
 
@@ -44,8 +46,8 @@ def require_hosting(settings: Settings) -> None:
         HostingFailed: there is none, or its address is unusable; says which variable to set.
     """
     way = _way(settings)
-    if way == object_store.WAY and settings.bucket_url:
-        ObjectStore(settings.bucket_url, settings.time)
+    if way == IN_STORE and settings.bucket_url:
+        _object_store(settings)
 
 
 class Hosting:
@@ -95,7 +97,7 @@ class Hosting:
         """
         way = _way(self._settings)
         upload = Upload(source, digest, name_suffix, media_type, valid_for)
-        put = self._in_store if way == object_store.WAY else self._at_fal
+        put = self._in_store if way == IN_STORE else self._at_fal
         key = (digest, name_suffix, media_type, valid_for)
         return await self._flights.run(key, partial(self._in_time, partial(put, upload)), progress)
 
@@ -113,7 +115,7 @@ class Hosting:
 
     @cached_property
     def _store(self) -> ObjectStore:
-        return ObjectStore(self._settings.bucket_url or "", self._settings.time)
+        return _object_store(self._settings)
 
     @cached_property
     def _fal(self) -> FalStorage:
@@ -127,7 +129,7 @@ class Hosting:
         place, name = str(self._settings.provider(Fal).rest_root), f"{upload.name} {upload.media_type}"
         until = time.time() + upload.valid_for
         async with self._alone(place, upload):
-            known = await asyncio.to_thread(self._record.find, place, name, fal_storage.WAY, until)
+            known = await asyncio.to_thread(self._record.find, place, name, AT_FAL, until)
             if known is not None:
                 if await self._fal.works(known):
                     return known
@@ -154,6 +156,12 @@ class Hosting:
                 lock.release()
 
 
+def _object_store(settings: Settings) -> ObjectStore:
+    from .object_store import ObjectStore  # noqa: PLC0415 (its library is large, and few need it)
+
+    return ObjectStore(settings.bucket_url or "", settings.time)
+
+
 def _way(settings: Settings) -> str:
     """The one way that holds for these settings; raises where there is none."""
     wanted, bucket, key = settings.hosting, settings.bucket_url, settings.keys.get("fal")
@@ -162,15 +170,15 @@ def _way(settings: Settings) -> str:
             "Files are not uploaded, because REMOTE_UPSCALE_HOSTING is url.",
             "Give a public https URL as the input, or set REMOTE_UPSCALE_HOSTING to auto.",
         )
-    if bucket and wanted in ("auto", object_store.WAY):
-        return object_store.WAY
-    if wanted == object_store.WAY:
+    if bucket and wanted in ("auto", IN_STORE):
+        return IN_STORE
+    if wanted == IN_STORE:
         raise failed(
             "REMOTE_UPSCALE_HOSTING is object-store, but there is no bucket.",
             "Set REMOTE_UPSCALE_BUCKET_URL, such as s3://bucket/prefix.",
         )
     if key is not None and fal_storage_usable(settings):
-        return fal_storage.WAY
+        return AT_FAL
     if key is not None:
         raise failed(
             "Inputs are not put into fal's storage, because REMOTE_UPSCALE_FAL_QUEUE_URL is a gateway, whose "
@@ -178,7 +186,7 @@ def _way(settings: Settings) -> str:
             "Set REMOTE_UPSCALE_FAL_REST_URL to where the gateway gives upload tokens, or "
             "REMOTE_UPSCALE_BUCKET_URL to an object store of yours, or give a public https URL as the input.",
         )
-    if wanted == fal_storage.WAY:
+    if wanted == AT_FAL:
         raise failed("REMOTE_UPSCALE_HOSTING is fal, but there is no key for fal.", "Set FAL_KEY.")
     raise failed(
         "There is no place where the provider could fetch the input from.",

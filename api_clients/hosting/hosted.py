@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from ..errors import HostingFailed, Meaning
 from ..files.spliced_file import SplicedFile
 
+AT_FAL, IN_STORE = "fal", "object-store"
+"""The ways to host an input: fal's storage, and an object store of the user's."""
+
 FOLDER = "hosting"
 """In the home folder: locks, and what is known of unfinished uploads."""
 

@@ -1,4 +1,7 @@
-"""Hosting in an object store of the user's: S3 and its likes, Google Cloud Storage, Azure."""
+"""Hosting in an object store of the user's: S3 and its likes, Google Cloud Storage, Azure.
+
+Imported only where there is one, as its library is large.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,7 @@ from ..errors import HostingFailed
 from ..http.progress import Progress
 from ..object_stores import PART, RemoteStore, connect, error_code, is_refusal, may_pass
 from ..settings import TimeLimits
-from .hosted import Hosted, Upload, failed
-
-WAY = "object-store"
+from .hosted import IN_STORE, Hosted, Upload, failed
 
 _LONGEST_LINK = 7 * 24 * 3600  # what S3 and Google sign at most, in seconds
 _PARTS_AT_ONCE = 4
@@ -52,7 +53,7 @@ class ObjectStore:
             url = await obstore.sign_async(self._store, "GET", upload.name, timedelta(seconds=seconds))
         except (BaseError, OSError, ValueError) as error:
             raise _read(error) from None
-        return Hosted(url, expires, WAY)
+        return Hosted(url, expires, IN_STORE)
 
     async def _size(self, name: str) -> int | None:
         try:

@@ -2,7 +2,7 @@
 
 from .client import Http
 from .download import Downloaded
-from .partial_file import PartialFile
+from .partial_file import InUse, PartialFile
 from .retry import RetryBudget
 
-__all__ = ["Downloaded", "Http", "PartialFile", "RetryBudget"]
+__all__ = ["Downloaded", "Http", "InUse", "PartialFile", "RetryBudget"]

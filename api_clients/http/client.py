@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Self
@@ -25,7 +26,7 @@ from .logs import our_request, silence_httpx
 from .partial_file import PartialFile
 from .progress import Progress, harmless
 from .retry import RetryBudget
-from .transport import Transport
+from .transport import Transport, create_tls
 
 _log = get_logger(__name__)
 _PIECE = 1 << 16
@@ -53,7 +54,7 @@ class Http:
         self._settings = settings
         self._roots = settings.roots.all()
         silence_httpx()
-        tls = httpx.create_ssl_context()
+        tls = cache(create_tls)
         self._api = self._client(Transport(tls))
         self._links = self._client(Transport(tls, guard=self._roots))
 

@@ -23,6 +23,10 @@ _BUFFER = 1 << 20
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
+class InUse(StorageFailed):
+    """Another process, or another part of this one, is writing the file."""
+
+
 class PartialFile:
     """What has arrived of a file, and which version of it that is.
 
@@ -53,13 +57,13 @@ class PartialFile:
             path: of the data; for this user alone, and it stays so.
 
         Raises:
-            StorageFailed: another process, or another part of this one, is writing it; or nothing can be
-                written there.
+            InUse: another process, or another part of this one, is writing it.
+            StorageFailed: nothing can be written there.
         """
         with _usable(path):
             lock = FileLock.try_take(_beside(path, _LOCK))
             if lock is None:
-                raise StorageFailed(
+                raise InUse(
                     f"The result is being fetched already: {path} is in use.",
                     hint="Wait until that is done.",
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
@@ -16,12 +16,30 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
 from ..errors import InvalidParameter
+from ..text import clean
 from .guard import is_loopback, is_loopback_host, is_public, loopback_origins, refused
 
 # Servers commonly drop a connection that was idle for five seconds. Dropping it first keeps a submit from
 # being written into a connection that is just being closed, which would leave open whether it was accepted.
 _KEEP_ALIVE = 4.0
 _READ = 1 << 18
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For connections without TLS. It trusts nobody, should there be TLS after all."""
+
+
+def create_tls() -> ssl.SSLContext:
+    """What https connections trust. It reads more than a hundred certificates, which takes a moment.
+
+    Raises:
+        InvalidParameter: those that the environment names cannot be read.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise InvalidParameter(
+            f"The certificates of the certification authorities cannot be read: {clean(error)}.",
+            hint="Check the files that SSL_CERT_FILE and SSL_CERT_DIR name.",
+        ) from None
 
 
 class PublicResolver(AbstractResolver):
@@ -51,10 +69,10 @@ class PublicResolver(AbstractResolver):
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """One pool of connections, and one more for each proxy that the environment names.
+    """A pool of connections for each scheme, and more for each proxy that the environment names.
 
     Args:
-        tls: for every https connection.
+        tls: gives the context of every https connection; asked for it when the first one is needed.
         guard: the configured roots, when only public addresses may be connected to. Behind a proxy it is the
             proxy that resolves names and connects: links are then checked by their text alone
             (``check_link``), and which addresses can be reached is up to the proxy.
@@ -63,7 +81,7 @@ class Transport(httpx.AsyncBaseTransport):
         InvalidParameter: the environment names a proxy of a kind that cannot be used.
     """
 
-    def __init__(self, tls: ssl.SSLContext, *, guard: Iterable[str] | None = None) -> None:
+    def __init__(self, tls: Callable[[], ssl.SSLContext], *, guard: Iterable[str] | None = None) -> None:
         self._tls = tls
         self._guard = None if guard is None else tuple(guard)
         self._resolver: PublicResolver | None = None
@@ -71,7 +89,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._proxies = {
             scheme: _proxy(proxies.get(scheme) or proxies.get("all")) for scheme in ("http", "https")
         }
-        self._routes: dict[str, AiohttpTransport] = {}
+        self._routes: dict[tuple[str, str], AiohttpTransport] = {}
         self._bypass: dict[str, bool] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -90,10 +108,12 @@ class Transport(httpx.AsyncBaseTransport):
         proxy = self._proxies.get(url.scheme)
         if proxy is not None and self._direct(url.host):
             proxy = None
-        key = str(proxy.url) if proxy else ""
+        key = url.scheme, str(proxy.url) if proxy else ""
         if key not in self._routes:
-            client = partial(self._session, guarded=proxy is None)
-            self._routes[key] = AiohttpTransport(verify=self._tls, proxy=proxy, client=client)
+            secure = "https" in (url.scheme, proxy.url.scheme if proxy else "")
+            tls = self._tls() if secure else _NO_TLS
+            client = partial(self._session, tls, guarded=proxy is None)
+            self._routes[key] = AiohttpTransport(verify=tls, proxy=proxy, client=client)
         return self._routes[key]
 
     def _direct(self, host: str) -> bool:
@@ -101,12 +121,12 @@ class Transport(httpx.AsyncBaseTransport):
             self._bypass[host] = is_loopback_host(host) or bool(proxy_bypass(host))
         return self._bypass[host]
 
-    def _session(self, *, guarded: bool) -> aiohttp.ClientSession:
+    def _session(self, tls: ssl.SSLContext, *, guarded: bool) -> aiohttp.ClientSession:
         """Made with the first request, because it belongs to the event loop that runs then."""
-        if guarded and self._guard is not None:
+        if guarded and self._guard is not None and self._resolver is None:
             self._resolver = PublicResolver(self._guard)
         connector = aiohttp.TCPConnector(
-            ssl=self._tls,
+            ssl=tls,
             limit=0,  # how many run at once is decided by those who ask
             keepalive_timeout=_KEEP_ALIVE,
             resolver=self._resolver if guarded else None,

@@ -208,3 +208,20 @@ async def test_interrupting_a_fetch_does_not_cancel_what_others_ordered(settings
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
+
+
+async def test_two_processes_that_miss_the_same_stored_result_fetch_it_one_after_the_other(
+    settings, sandbox, job, tmp_path
+):
+    async with Engine.open(settings) as one, Engine.open(settings) as two:
+        first = await one.run(replace(job, destination=None))
+        first.path.unlink()
+        sandbox.faults.add("download", faulty.slow(0.5), times=1)
+        before = len(downloads(sandbox))
+        outcomes = await asyncio.gather(
+            one.run(replace(job, destination=None)), two.run(replace(job, destination=tmp_path / "b.png"))
+        )
+    assert all(outcome.reused for outcome in outcomes)
+    assert outcomes[0].path.read_bytes() == outcomes[1].path.read_bytes()
+    assert len(downloads(sandbox)) - before == 1
+    assert len(sandbox.jobs) == 1

@@ -1,5 +1,9 @@
 """What a picture shows has one digest, however it was encoded."""
 
+import struct
+import zlib
+from itertools import product
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageCms, PngImagePlugin
+from remote_upscale.api_clients.files import pixel_digest
 from remote_upscale.api_clients.files.pixel_digest import content_digest, pixels_digest
 from remote_upscale.api_clients.files.spliced_file import SplicedFile
 from remote_upscale.api_clients.files.strip import without_metadata
@@ -161,3 +166,113 @@ def test_pixels_in_any_layout_have_the_digest_of_their_values(pixels):
     assert pixels_digest(turned) == pixels_digest(pixels)
     deep = pixels.astype(np.uint16)
     assert pixels_digest(deep.astype(">u2")) == pixels_digest(deep)
+
+
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def random_png(path, colour, depth, size, *, interlaced=False, palette=0, between=(), seed=3):
+    """A PNG of noise in any form there is; ``palette`` colours, and ``between`` IHDR and the pixels."""
+    rng, (width, height) = np.random.default_rng(seed), size
+    rows = b""
+    for x, y, across, down in PASSES if interlaced else ((0, 0, 1, 1),):
+        columns = len(range(x, width, across))
+        for _ in range(y, height, down) if columns else ():
+            if palette:  # each pixel one of its colours
+                bits = "".join(f"{pixel:0{depth}b}" for pixel in rng.integers(0, palette, columns))
+                rows += b"\0" + int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8))
+            else:
+                rows += bytes([rng.integers(5)]) + rng.bytes((columns * CHANNELS[colour] * depth + 7) // 8)
+    chunks = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced))]
+    chunks += [chunk(b"PLTE", rng.bytes(3 * palette))] if palette else []
+    chunks += [chunk(name, data) for name, data in between]
+    chunks += [chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    return path
+
+
+@pytest.fixture
+def by_libav(monkeypatch):
+    """The digest of a picture that libav decodes, whatever it is."""
+
+    def one(path, kind="png"):
+        with monkeypatch.context() as patch:
+            patch.setattr(pixel_digest, "_by_pillow", lambda *_: None)
+            return digest(path, kind)
+
+    return one
+
+
+FORMS = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (4, 8), (4, 16), (6, 8), (6, 16)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_decoder_comes_to_the_same_digest(tmp_path, by_libav, form):
+    for size in ((1, 1), (7, 5), (33, 18), (900, 700)):
+        path = random_png(tmp_path / "a.png", *form, size)
+        assert digest(path) == by_libav(path)
+        assert digest(path) != SplicedFile.whole(path).sha256(), "it was not decoded"
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_every_decoder_comes_to_the_same_digest_of_a_palette(tmp_path, by_libav, depth):
+    alphas = [(), ((b"tRNS", bytes([7])),), ((b"tRNS", bytes(range(256))[-(2**depth) :]),)]
+    for size, between in product(((1, 1), (7, 5), (33, 18)), alphas):
+        for palette in {2**depth, max(1, 2**depth - 3)}:
+            fitting = tuple((name, data[:palette]) for name, data in between)
+            path = random_png(tmp_path / "a.png", 3, depth, size, palette=palette, between=fitting)
+            assert digest(path) == by_libav(path)
+            assert digest(path) != SplicedFile.whole(path).sha256(), "it was not decoded"
+
+
+def test_every_decoder_comes_to_the_same_digest_of_odd_pictures(tmp_path, by_libav, save, pixels):
+    still = (b"acTL", struct.pack(">II", 1, 0))
+    interlaced = [
+        random_png(
+            tmp_path / f"{colour}-{depth}.png", colour, depth, (33, 18), interlaced=True, palette=number
+        )
+        for colour, depth, number in (
+            (0, 1, 0),
+            (0, 8, 0),
+            (2, 8, 0),
+            (4, 8, 0),
+            (6, 8, 0),
+            (3, 8, 9),
+            (3, 4, 9),
+        )
+    ]
+    for made in (
+        *interlaced,
+        random_png(tmp_path / "one.png", 4, 8, (1, 1), interlaced=True),
+        random_png(tmp_path / "1.png", 3, 8, (9, 9), between=((b"PLTE", bytes(range(30))),)),
+        random_png(tmp_path / "2.png", 2, 8, (9, 9), between=((b"PLTE", bytes(range(30))),)),
+        random_png(tmp_path / "3.png", 2, 8, (9, 9), between=(still,)),
+        random_png(
+            tmp_path / "4.png", 0, 4, (9, 9), between=((b"iCCP", b"a\0\0" + zlib.compress(profile("sRGB"))),)
+        ),
+        random_png(tmp_path / "5.png", 6, 8, (9, 9), between=((b"sBIT", b"\5\5\5\5"), (b"bKGD", bytes(6)))),
+        save(pixels, exif=Image.Exif()),
+        save(Image.fromarray(pixels).quantize(100), transparency=3),
+    ):
+        assert digest(made) == by_libav(made)
+    for options in ({}, {"exact": True}, {"icc_profile": profile("LAB")}):
+        clear = np.dstack([pixels, pixels[:, :, 0]])
+        for image in (pixels, clear):
+            made = save(image, "webp", lossless=True, **options)
+            assert digest(made, "webp") == by_libav(made, "webp")
+
+
+def test_a_process_that_wants_damaged_pictures_gets_the_same_digests(save, pixels, tmp_path, monkeypatch):
+    whole = save(pixels)
+    cut = bytearray(whole.read_bytes())
+    cut[-300:-200] = bytes(100)
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(cut)
+    before = digest(whole), digest(damaged)
+    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
+    assert (digest(whole), digest(damaged)) == before

@@ -487,6 +487,20 @@ async def test_the_requests_of_others_are_logged_by_httpx_as_before(net, caplog)
     assert "/theirs" in caplog.text
 
 
+async def test_certificates_that_cannot_be_read_are_told_before_anything_is_sent(net, monkeypatch):
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="no certificate was asked for")
+
+    root = await net.serve(handler)
+    monkeypatch.setenv("SSL_CERT_FILE", "/missing/ca.pem")
+    http = await net.http(root)
+    assert (await http.call(Request("GET", f"{root}/v1"), root=root, auth=KEY)).status == 200
+    error = await failure(net, "https://gateway.pixazo.ai")
+    assert isinstance(error, InvalidParameter)
+    assert error.meaning.not_accepted
+    assert "SSL_CERT_FILE" in error.hint
+
+
 # Proxies
 
 

@@ -1,11 +1,15 @@
 """Imports run one way, and starting costs next to nothing."""
 
 import ast
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from remote_upscale.api_clients.registry import MODELS, PROVIDERS, ROOTS
+from remote_upscale.api_clients.sandbox import Delays, Sandbox
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "api_clients").rglob("*.py"))
@@ -83,6 +87,29 @@ def test_help_loads_no_codec_no_database_and_no_server():
     assert names & {"aiohttp", "av", "numpy", "obstore", "PIL", "sqlalchemy"} == set()
 
 
+async def test_a_picture_needs_no_decoder_of_clips_no_arrays_and_no_object_store(tmp_path, monkeypatch):
+    """Most of the time that a run takes by itself is what it imports."""
+    source = tmp_path / "photo.png"
+    Image.new("RGB", (24, 16), (200, 90, 10)).save(source)
+    monkeypatch.setenv("REMOTE_UPSCALE_HOME", str(tmp_path / "home"))
+    for provider in PROVIDERS.values():
+        monkeypatch.setenv(provider.key_variable, "any key")
+    command = ["run", "pixazo/crystal-image", str(source), "-o", str(tmp_path / "result.png"), "--json"]
+    run = (
+        "import contextlib, os\n"
+        "from remote_upscale.api_clients.cli import main\n"
+        "with contextlib.redirect_stdout(open(os.devnull, 'w')):\n"
+        f"    assert main({command}) == 0\n"
+    )
+    async with Sandbox(MODELS.values(), delays=Delays(queue=0, run=0)) as sandbox:
+        for name, url in sandbox.roots.items():
+            monkeypatch.setenv(ROOTS[name].variable, url)
+        names = await asyncio.to_thread(loaded_by, run)
+    assert {"httpx", "PIL", "sqlalchemy"} <= names
+    assert names & {"av", "cv2", "numpy", "obstore", "torch"} == set()
+    assert (tmp_path / "result.png").stat().st_size > 0
+
+
 @pytest.mark.parametrize("module", ["nodes.lazy", "nodes.options", "api_clients.registry"])
 def test_what_describes_the_nodes_loads_nothing_heavy(module):
     """ComfyUI asks for the nodes' schemas at every start; what runs them is imported when one runs."""
@@ -97,16 +124,8 @@ NODE_MODULES = ("extension", "upscaling", "conversions", "run_options", "schema"
 @pytest.mark.parametrize("name", NODE_MODULES)
 def test_nodes_import_what_runs_them_only_when_they_run(name):
     light = {"comfy_api", "api_clients", "conversions", "lazy", "options", "run_options", "schema"}
-    light |= {
-        "upscaling",
-        "shutdown",
-        "typing",
-        "__future__",
-        "dataclasses",
-        "decimal",
-        "collections",
-        "math",
-    }
+    light |= {"upscaling", "shutdown", "typing", "__future__"}
+    light |= {"dataclasses", "decimal", "collections", "math"}
     source = ROOT / "nodes" / f"{name}.py"
     for module in imported(source):
         assert module.removeprefix("nodes.").split(".")[0] in light, f"{name} imports {module}"
