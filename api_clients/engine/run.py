@@ -117,8 +117,8 @@ class JobRun:
             handle, state = answer.value.handle, answer.value.state
             output = await self._wait(handle, state, answer.retry_after, submitted)
             delivered = await self._fetch_and_deliver(handle, output)
-        had_alpha = isinstance(prepared.input, ImageInfo) and prepared.input.alpha
-        return self._outcome(delivered, cost=prepared.cost, notes=prepared.notes, had_alpha=had_alpha)
+        lost = prepared.input.lost_in(delivered.info) if isinstance(prepared.input, ImageInfo) else []
+        return self._outcome(delivered, cost=prepared.cost, notes=(*prepared.notes, *lost))
 
     async def resume(self, row: JobRow) -> Outcome:
         """Bring the result of a job that was left behind, or that is stored but not delivered.
@@ -386,13 +386,10 @@ class JobRun:
         cost: Decimal | None,
         reused: bool = False,
         notes: tuple[str, ...] = (),
-        had_alpha: bool = False,
     ) -> Outcome:
         """The outcome of a job whose result was fetched just now."""
         info, expected = delivered.info, self._spec.expected
         said = [*notes, *self._waiter.notes, *self._record.notes]
-        if had_alpha and isinstance(info, ImageInfo) and not info.alpha:
-            said.append("The input has alpha, the result has none.")
         if expected is not None and expected.exact and expected.size != info.size:
             said.append(
                 f"The result is {info.width}×{info.height}; {expected.width}×{expected.height} was expected."

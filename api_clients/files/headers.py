@@ -12,6 +12,7 @@ from .formats.structure import Source
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
+_PALETTE = 3
 _ALPHA_FLAG = 0x10
 
 
@@ -26,7 +27,7 @@ class Header:
         alpha: whether it can be transparent.
         frames: more than one when it is animated.
         gray: whether it has no colours.
-        depth: bits of a colour in the file, 1 to 16.
+        depth: bits of each colour, 1 to 16; of a palette's, 8.
     """
 
     width: int
@@ -96,7 +97,7 @@ def _png(source: Source) -> Header:
         alpha=alpha,
         frames=frames,
         gray=start.colour in {0, 4},
-        depth=start.depth,
+        depth=8 if start.colour == _PALETTE else start.depth,
     )
 
 

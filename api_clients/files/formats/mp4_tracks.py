@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from itertools import accumulate
 
 from .mp4_boxes import Box, boxes, first_box
 from .structure import Source
@@ -19,7 +18,6 @@ _RUN_FIELDS = (_RUN_DURATIONS, _RUN_SIZES, 0x400, 0x800)
 
 Span = tuple[int, int]
 """Where bytes start and stop in the file."""
-_Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -101,52 +99,62 @@ def stored_samples(source: Source, track: Track) -> Iterator[Span]:
     table = first_box(source, track.box, b"mdia", b"minf", b"stbl")
     found = {} if table is None else {box.name: box for box in boxes(source, table.content, table.stop)}
     runs = _words(source, found.get(b"stsc"), 8)
-    offsets = _words(source, found.get(b"stco"), 8)
     if b"co64" in found:
         offsets = _words(source, found[b"co64"], 8, width=8)
-    runs = runs[: len(runs) // 3 * 3].reshape(-1, 3)
-    if not len(offsets) or not len(runs):
-        return
-    firsts = np.clip(runs[:, 0] - 1, 0, len(offsets))
-    counts = np.repeat(runs[:, 1], np.maximum(np.diff(firsts, append=len(offsets)), 0))
-    offsets = offsets[int(firsts[0]) :][: len(counts)]
-    for start, length in zip(offsets.tolist(), _chunk_lengths(source, found, counts), strict=False):
-        if length:
-            yield start, start + length
-
-
-def _chunk_lengths(source: Source, found: dict[bytes, Box], counts: _Numbers) -> Iterator[int]:
-    """How many bytes each chunk has, from how many samples it has."""
-    header = _words(source, found.get(b"stsz"), 4)
-    if b"stz2" in found:
-        sizes = _small_sizes(source, found[b"stz2"])
-    elif len(header) < 2:
-        return
-    elif header[0]:
-        yield from (int(count) * int(header[0]) for count in counts)
-        return
     else:
-        sizes = header[2:]
-    before = np.concatenate([[0], np.cumsum(sizes)])
-    stops = np.minimum(np.cumsum(counts), len(sizes))
-    starts = np.concatenate([[0], stops[:-1]])
-    yield from (before[stops] - before[starts]).tolist()
+        offsets = _words(source, found.get(b"stco"), 8)
+    sizes = _sizes(source, found)
+    before = list(accumulate(sizes, initial=0)) if isinstance(sizes, tuple) else []
+    sample = 0
+    for chunk, count in _chunks(runs, len(offsets)):
+        if isinstance(sizes, tuple):
+            first, sample = sample, min(sample + count, len(sizes))
+            length = before[sample] - before[first]
+        else:
+            length = count * sizes
+        if length:
+            yield offsets[chunk], offsets[chunk] + length
 
 
-def _small_sizes(source: Source, box: Box) -> _Numbers:
+def _chunks(runs: tuple[int, ...], chunks: int) -> Iterator[tuple[int, int]]:
+    """Each chunk's number, from 0 on, and how many samples it has.
+
+    Args:
+        runs: for each run of chunks alike the number of its first one, from 1 on, their samples, and a
+            description.
+        chunks: how many there are.
+    """
+    firsts = [*(first - 1 for first in runs[::3]), chunks]
+    for index, count in enumerate(runs[1::3]):
+        for chunk in range(max(0, firsts[index]), min(firsts[index + 1], chunks)):
+            yield chunk, count
+
+
+def _sizes(source: Source, found: dict[bytes, Box]) -> tuple[int, ...] | int:
+    """The size of each sample in bytes, or that of all of them."""
+    if b"stz2" in found:
+        return _small_sizes(source, found[b"stz2"])
+    header = _words(source, found.get(b"stsz"), 4)
+    return header[0] or header[2:] if header else ()
+
+
+def _small_sizes(source: Source, box: Box) -> tuple[int, ...]:
     width = source.number(box.content + 7, 1)
-    data = np.frombuffer(source.at(box.content + 12, max(0, box.stop - box.content - 12)), np.uint8)
+    data = source.at(box.content + 12, max(0, box.stop - box.content - 12))
+    if width == 16:
+        return struct.unpack(f">{len(data) // 2}H", data[: len(data) // 2 * 2])
     if width == 4:
-        return np.stack([data >> 4, data & 15], axis=-1).ravel().astype(np.int64)
-    return (data[: len(data) // 2 * 2].view(">u2") if width == 16 else data).astype(np.int64)
+        return tuple(half for byte in data for half in (byte >> 4, byte & 15))
+    return tuple(data)
 
 
-def _words(source: Source, box: Box | None, skipped: int, *, width: int = 4) -> _Numbers:
+def _words(source: Source, box: Box | None, skipped: int, *, width: int = 4) -> tuple[int, ...]:
     """The numbers that a table consists of behind its first bytes."""
-    length = 0 if box is None else (box.stop - box.content - skipped) // width * width
-    if box is None or length <= 0:
-        return np.zeros(0, np.int64)
-    return np.frombuffer(source.at(box.content + skipped, length), f">u{width}").astype(np.int64)
+    count = 0 if box is None else (box.stop - box.content - skipped) // width
+    if box is None or count <= 0:
+        return ()
+    data = source.at(box.content + skipped, count * width)
+    return struct.unpack(f">{count}{'I' if width == 4 else 'Q'}", data)
 
 
 def default_sizes(source: Source, movies: list[Box]) -> dict[int, int]:
@@ -214,5 +222,6 @@ def _run(source: Source, run: Box, base: int, reached: int, size: int) -> Span:
     if not flags & _RUN_SIZES:
         return start, start + count * size
     fields = [field for field in _RUN_FIELDS if flags & field]
-    data = np.frombuffer(source.at(at, max(0, run.stop - at) // 4 * 4), ">u4").astype(np.int64)
-    return start, start + int(data[fields.index(_RUN_SIZES) :: len(fields)][:count].sum())
+    words = max(0, run.stop - at) // 4
+    data = struct.unpack(f">{words}I", source.at(at, 4 * words))
+    return start, start + sum(data[fields.index(_RUN_SIZES) :: len(fields)][:count])
