@@ -67,6 +67,15 @@ class FileLock:
                 return cls(path, file)
             file.close()  # whoever had it before removed the file meanwhile
 
+    @classmethod
+    def remove_left_behind(cls, folder: Path) -> None:
+        """Remove the files of locks that nobody holds, as killed processes leave them. Never fails."""
+        for path in folder.glob("*.lock"):
+            with suppress(OSError):
+                lock = cls.try_take(path)
+                if lock is not None:
+                    lock.release()
+
     def release(self) -> None:
         """Give it up. Blocking; never fails."""
         with suppress(OSError):

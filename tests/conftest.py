@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -18,6 +19,10 @@ from remote_upscale.api_clients.sandbox import Delays
 from remote_upscale.api_clients.settings import Secret, Settings, TimeLimits
 
 pytest_plugins = ["postgresql_server", "s3_server"]
+
+# A shell starts what runs in the background with Ctrl-C ignored, and processes would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORKFLOW = '{"distinctive": "workflow-secret-51c3"}'
 """What ComfyUI would embed; it may never reach a provider."""
@@ -96,4 +101,4 @@ def settings(tmp_path: Path, sandbox: FaultySandbox) -> Settings:
 @pytest.fixture
 def hasty(settings: Settings) -> Settings:
     """The same, with time limits that run out quickly."""
-    return replace(settings, time=TimeLimits(queue=0.3, run=0.3, transfer=5, idle=0.5, retry=0.5, cancel=0.5))
+    return replace(settings, time=TimeLimits(queue=0.3, run=0.3, transfer=10, idle=2, retry=0.5, cancel=0.5))

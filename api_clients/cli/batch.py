@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,6 +33,7 @@ class Batch:
     request_ids: Callable[[], Awaitable[Mapping[int, str]]]
     printer: Printer
     results: list[Result] = field(default_factory=list[Result])
+    _began: dict[int, float] = field(default_factory=dict[int, float])
     _last: dict[int, Progress] = field(default_factory=dict[int, Progress])
 
     async def run(self) -> list[Result]:
@@ -56,6 +59,7 @@ class Batch:
         return self.results
 
     async def _one(self, index: int, display: Display) -> Result:
+        self._began[index] = time.monotonic()
         try:
             return await self.work(index, partial(self._report, display, index))
         except RemoteUpscaleError as error:
@@ -68,7 +72,7 @@ class Batch:
         display.update(index, progress)
 
     def _failed(self, index: int, error: RemoteUpscaleError) -> Result:
-        seconds = self._last[index].elapsed if index in self._last else 0.0
+        seconds = time.monotonic() - self._began[index] if index in self._began else 0.0
         return replace(self.blank[index], request_id=error.request_id, seconds=seconds, error=error)
 
     def _print(self, result: Result, display: Display) -> None:
@@ -77,7 +81,9 @@ class Batch:
             self.printer.result(result)
 
     async def _print_stopped(self, tasks: Sequence[asyncio.Task[Result]], display: Display) -> None:
-        request_ids = await self.request_ids()
+        request_ids: Mapping[int, str] = {}
+        with suppress(RemoteUpscaleError):  # the ledger is out of reach: what was done is told all the same
+            request_ids = await self.request_ids()
         for index in range(len(self.results), len(tasks)):
             if not tasks[index].cancelled():
                 self._print(tasks[index].result(), display)

@@ -35,6 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 async def _fetch_one(model: Model, target: str, settings: Settings, blank: Result, printer: Printer) -> int:
+    results: list[Result] = []
     try:
         async with Engine.open(settings) as engine:
             batch = Batch(
@@ -42,15 +43,19 @@ async def _fetch_one(model: Model, target: str, settings: Settings, blank: Resul
                 work=partial(_fetch, engine, model, target, blank),
                 request_ids=partial(_ids, blank),
                 printer=printer,
+                results=results,
             )
             try:
-                [result] = await batch.run()
+                await batch.run()
             except asyncio.CancelledError:
                 await tell_resumable(engine)
                 raise
     except RemoteUpscaleError as error:
-        return _refuse(printer, blank, error)
-    return exits.DONE if result.error is None else exits.of_error(result.error)
+        if not results:
+            return _refuse(printer, blank, error)
+        tell(str(error))  # what came of the job has been told
+    error = results[0].error
+    return exits.DONE if error is None else exits.of_error(error)
 
 
 async def _fetch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -96,7 +97,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _refuse(printer: Printer, model: str, sources: Sequence[Source], error: RemoteUpscaleError) -> int:
-    """Nothing was sent: say why, once to people and for every input to programs."""
+    """These inputs came to nothing: say why, once to people and for every input to programs."""
     if not printer.json:
         tell(str(error))
     else:
@@ -108,6 +109,7 @@ def _refuse(printer: Printer, model: str, sources: Sequence[Source], error: Remo
 async def _run(request: _Request, printer: Printer) -> int:
     model = request.jobs[0].model.id
     began = datetime.now(UTC)
+    results: list[Result] = []
     try:
         async with Engine.open(request.settings) as engine:
             if not request.dry:
@@ -118,14 +120,17 @@ async def _run(request: _Request, printer: Printer) -> int:
                 work=partial(_estimate if request.dry else _upscale, engine, request),
                 request_ids=partial(_cancelled_ids, engine, request, began),
                 printer=printer,
+                results=results,
             )
             try:
-                results = await batch.run()
+                await batch.run()
             except asyncio.CancelledError:
                 await tell_resumable(engine)
                 raise
-    except RemoteUpscaleError as error:  # the engine could not start, or is not set up
-        return _refuse(printer, model, request.sources, error)
+    except RemoteUpscaleError as error:  # the engine could not start, is not set up, or could not be closed
+        if len(results) < len(request.sources):
+            return _refuse(printer, model, request.sources[len(results) :], error)
+        tell(str(error))  # what came of the inputs has been told
     return exits.of_inputs([result.error for result in results])
 
 
@@ -170,7 +175,7 @@ async def _estimate(engine: Engine, request: _Request, index: int, _on_progress:
 async def _cancelled_ids(engine: Engine, request: _Request, began: datetime) -> Mapping[int, str]:
     """The ids of this run's jobs that were stopped after the provider had taken them."""
     ledger = engine.ledger
-    states = [JobState.SUBMITTED, JobState.CANCELLED]
+    states = [JobState.SUBMITTED, JobState.STORED, JobState.CANCELLED]
     rows = await ledger.call(ledger.sync.jobs, states=states, since=began)
     ids = {row.destination: row.request_id for row in rows if row.request_id}
     places = enumerate(str(job.destination) for job in request.jobs)
@@ -181,8 +186,9 @@ async def tell_resumable(engine: Engine) -> None:
     """Say what is paid for and not here. An embedded sandbox takes its jobs with it."""
     if engine.settings.sandbox:
         return
-    ledger = engine.ledger
-    count = len(await ledger.call(ledger.sync.resumable, sandbox=False))
+    ledger, count = engine.ledger, 0
+    with suppress(RemoteUpscaleError):  # without the ledger nobody knows; what was recorded is there later
+        count = len(await ledger.call(ledger.sync.resumable, sandbox=False))
     if count:
         jobs = "1 job is" if count == 1 else f"{count} jobs are"
         tell(f"{jobs} still at a provider; `remote-upscale resume` fetches the results.")

@@ -17,10 +17,10 @@ async def cancel_at_provider(client: ProviderClient, handle: Handle, settings: S
         Whether the provider took the cancellation, and a sentence for the user.
     """
     provider = client.provider
-    goes_on = (
-        f"job {handle.request_id} goes on and may be charged; "
-        "the same run again, or `remote-upscale resume`, fetches the result."
-    )
+    goes_on = f"job {handle.request_id} goes on and may be charged; "
+    goes_on += "the same run again, or `remote-upscale resume`, fetches the result."
+    if settings.sandbox:
+        goes_on = f"job {handle.request_id} goes on as long as this process runs."
     request = provider.cancel(handle)
     if request is None:
         return False, f"{provider.title} cannot cancel: {goes_on}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from ..errors import BadResponse, Meaning, ResultLost, TimedOut
 from ..files.probe import Info
 from ..files.verify import verify_result
 from ..http.inline import decode_data_uri
-from ..http.partial_file import PartialFile
+from ..http.partial_file import InUse, PartialFile
 from ..http.retry import RetryBudget
 from ..providers.base import Output
 from .job import ResultSpec, Stage
@@ -20,6 +20,9 @@ from .services import Services
 
 FreshLink = Callable[[], Awaitable[Output]]
 """Asks the provider for a job's result once more, and gives its link."""
+
+_OPEN_TRIES, _OPEN_EVERY = 5, 0.05
+"""How often a partial file that is in use is tried again, and the seconds in between."""
 
 _FRESH_LINKS = 2
 """How often a new link is asked for when one has expired."""
@@ -68,8 +71,7 @@ class Fetcher:
             RemoteUpscaleError: it cannot be had now, or is not what was asked for.
         """
         self._reporter.report(Stage.FETCHING, fraction=0.0)
-        # Not in a thread, which might open it after a cancellation, for nobody.
-        file = PartialFile.open(self._services.partials / f"{self._job}.part")
+        file = await self._open()
         try:
             info = await self._in_time(output, fresh, file)
             sha256 = await asyncio.to_thread(file.sha256)
@@ -77,6 +79,19 @@ class Fetcher:
             await asyncio.to_thread(file.discard)
         finally:
             await asyncio.to_thread(file.close)
+
+    async def _open(self) -> PartialFile:
+        """The job's partial file; somebody who only looks whether its lock is held has it for a moment.
+
+        Raises:
+            InUse: another run is fetching this very result.
+        """
+        for _ in range(_OPEN_TRIES):
+            with suppress(InUse):
+                # Not in a thread, which might open it after a cancellation, for nobody.
+                return PartialFile.open(self._services.partials / f"{self._job}.part")
+            await asyncio.sleep(_OPEN_EVERY)
+        return PartialFile.open(self._services.partials / f"{self._job}.part")
 
     async def _in_time(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from .services import Services
 
 _log = get_logger(__name__)
 _RESUMABLE = "The job is kept: the same run again, or `remote-upscale resume`, fetches the result."
+_NOT_ORDERED = "It was stopped before the provider took the job; nothing was charged."
+_IN_SANDBOX = (
+    "The embedded sandbox keeps the job as long as this process runs: the same run again fetches it."
+)
 _DELIVERABLE = "The result is kept: the same run again, or `remote-upscale resume`, delivers it."
 
 
@@ -55,6 +60,8 @@ class JobRecord:
         self._model = model
         self._reporter = reporter
         self._ended: Failed | None = None
+        self._answer: RemoteUpscaleError | None = None
+        self._untold: Handle | None = None
         self._give_back: Callable[[], None] = lambda: None
 
     async def pending(
@@ -151,10 +158,15 @@ class JobRecord:
         self.state, self.handle = JobState.SUBMITTED, handle
         if handle is None:
             return
+        self._untold = handle
         try:
-            await self._tell("submitted", self._ledger.sync.mark_submitted, handle)
+            await self._tell("submitted", self._mark_submitted)
         except OwnershipLost:  # somebody took us for dead; the id of what is paid for must not get lost
             await self._tell("submitted", self._ledger.sync.adopt, handle)
+
+    def answered(self, error: RemoteUpscaleError) -> None:
+        """What is known of a submit that was cancelled: there is no job, or it is over."""
+        self._answer = error
 
     async def unknown(self, error: RemoteUpscaleError) -> None:
         """The submit was sent, and no answer tells whether the provider took it."""
@@ -205,7 +217,7 @@ class JobRecord:
         match self.state:
             case JobState.PREPARED:
                 self._give_back()
-                await self._quietly(ledger.delete_unsent)
+                await self._quietly(self._remove_unsent)
             case JobState.SUBMITTING:
                 return await self._settle_submitting(error)
             case JobState.UNKNOWN:
@@ -218,13 +230,24 @@ class JobRecord:
                 pass
         return error
 
+    def _remove_unsent(self, job: str) -> None:
+        """Take a job off the record of which nothing was sent."""
+        ledger = self._ledger.sync
+        try:
+            ledger.delete_unsent(job)
+        except LedgerMisuse:  # the ledger has it as being sent, of which this run did not come to hear
+            ledger.mark_failed(job, Cancelled("It was stopped before it was sent."), charged=False)
+
     async def _settle_submitting(self, error: BaseException) -> BaseException:
         ledger = self._ledger.sync
-        if isinstance(error, RemoteUpscaleError):  # the provider's answer, or it was never sent
-            charged = not error.meaning.not_accepted
+        answer = error if isinstance(error, RemoteUpscaleError) else self._answer
+        if answer is not None:  # the provider's, or it was never sent
+            charged = not answer.meaning.not_accepted
             if not charged:
                 self._give_back()
-            await self._quietly(ledger.mark_failed, error, charged=charged)
+            await self._quietly(ledger.mark_failed, answer, charged=charged)
+            if answer is not error:
+                self._reporter.report(Stage.CANCELLED, note="" if charged else _NOT_ORDERED)
             return error
         gone = submission_unknown(self._client.provider.title, "it was interrupted before it was answered")
         await self._quietly(ledger.mark_unknown, gone)
@@ -256,7 +279,7 @@ class JobRecord:
             await self._quietly(ledger.mark_failed, error, charged=charged)
             return error
         await self._quietly(ledger.release, error)
-        return error.but(hint=f"{error.hint} {_RESUMABLE}".lstrip())
+        return error.but(hint=f"{error.hint} {self._resumable}".lstrip())
 
     async def _settle_stored(self, error: BaseException) -> BaseException:
         ledger = self._ledger.sync
@@ -273,7 +296,7 @@ class JobRecord:
         """Interrupted where nothing is to be cancelled, such as when the provider had done its work."""
         await self._quietly(self._ledger.sync.release)
         done = " is done and paid for" if self.done else " goes on"
-        self._reporter.report(Stage.CANCELLED, note=f"Job {handle.request_id}{done}. {_RESUMABLE}")
+        self._reporter.report(Stage.CANCELLED, note=f"Job {handle.request_id}{done}. {self._resumable}")
 
     async def _give_up(self, handle: Handle) -> None:
         """Cancel at the provider where that exists, record what became of it, and report it."""
@@ -284,10 +307,15 @@ class JobRecord:
             await self._quietly(self._ledger.sync.release, Cancelled(note, request_id=handle.request_id))
         self._reporter.report(Stage.CANCELLED, note=note)
 
+    @property
+    def _resumable(self) -> str:
+        """What becomes of a job that the provider has."""
+        return _IN_SANDBOX if self._services.settings.sandbox else _RESUMABLE
+
     async def _tell(self, what: str, step: Callable[..., Any], *args: Any, **values: Any) -> None:
         """Record a step of a paid job; raises only where another process has the job by now."""
         try:
-            await self._ledger.call(step, self.job, *args, **values)
+            await self._ledger.call(self._in_order, step, *args, **values)
         except OwnershipLost:
             if self.state is JobState.SUBMITTED:
                 raise
@@ -301,9 +329,22 @@ class JobRecord:
     async def _quietly(self, step: Callable[..., Any], *args: Any, **values: Any) -> None:
         """Record how a run ended; the error that ended it is the one to be told."""
         try:
-            await self._ledger.call(step, self.job, *args, **values)
+            await self._ledger.call(self._in_order, step, *args, **values)
         except (RemoteUpscaleError, LedgerMisuse) as error:
             _log.warning("How job %s of %s ended could not be recorded. %s", self.job, self._model.id, error)
+
+    def _in_order(self, step: Callable[..., Any], *args: Any, **values: Any) -> None:
+        """Make a step; before it, whatever the ledger could not be told earlier: the id of a paid job."""
+        if self._untold is not None and step != self._mark_submitted:
+            with suppress(LedgerMisuse, OwnershipLost):  # it was told after all, or has moved on since
+                self._mark_submitted(self.job)
+        step(self.job, *args, **values)
+
+    def _mark_submitted(self, job: str) -> None:
+        handle = self._untold
+        if handle is not None:
+            self._ledger.sync.mark_submitted(job, handle)
+            self._untold = None
 
 
 def _facts(fetched: Fetched) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from .run import Busy, JobRun
 from .services import Services
 
 _LOOKS_EVERY = 0.5
-"""Seconds between two looks at a job that another process is at."""
+"""Seconds between two looks at a job that another run is at."""
 
 
 async def find_existing(
@@ -53,6 +53,7 @@ async def find_existing(
         try:
             outcome = await _use(row, prepared, services, reporter)
         except Busy:
+            await asyncio.sleep(_LOOKS_EVERY)
             continue
         except InUse:  # another run fetches this very result, and is not to be disturbed
             await asyncio.sleep(_LOOKS_EVERY)

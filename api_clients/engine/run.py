@@ -7,10 +7,8 @@ import random
 import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 from ..errors import (
     BadResponse,
@@ -21,17 +19,16 @@ from ..errors import (
     ResultLost,
     SubmissionUnknown,
 )
-from ..files.atomic_write import copy_into_place, move_into_place
-from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo, Info
-from ..files.sniff import format_of_file
+from ..files.probe import MEDIA_TYPES, SUFFIXES, ImageInfo
 from ..ledger import Claim, Intent, JobRow, JobState
 from ..models import Model
 from ..providers.base import Done, Failed, Handle, Output, Queued, State, Submitted
-from ..providers.client import Answer
+from ..providers.client import Answer, SubmitAttempts
 from ..results.cache import Found
 from ..uninterrupted import uninterrupted
-from .fetching import Fetched, Fetcher
+from .delivery import Delivered, Delivery
 from .job import Outcome, ResultSpec, Stage
+from .outcomes import fetched_outcome, restored_outcome
 from .prepare import PreparedJob
 from .progress import ProgressReporter
 from .reconcile import reconcile
@@ -42,18 +39,11 @@ from .waiting import Waiter, WatchedJob
 _PLACES_EVERY = 0.3
 """Seconds between two looks whether there is a place for one more job of a key."""
 
+_BUSY = "Another run is at this job already."
+
 
 class Busy(NotFound):
-    """Another process is at the job."""
-
-
-@dataclass(frozen=True)
-class _Delivered:
-    """A result at its place; ``temporary`` as in ``Outcome``."""
-
-    path: Path
-    temporary: bool
-    info: Info
+    """Another run is at the job, in this process or in another one."""
 
 
 class JobRun:
@@ -87,6 +77,7 @@ class JobRun:
         self._client = services.client(model)
         self._waiter = Waiter(self._client, services.settings, services.strategies, reporter)
         self._record = JobRecord(services, model, job, reporter)
+        self._delivery = Delivery(services, self._record, spec, reporter)
 
     async def order(
         self, prepared: PreparedJob, *, unless_exists: bool, excluding: Collection[str] = ()
@@ -116,7 +107,7 @@ class JobRun:
             self._reporter.set_eta(await self._usual_seconds(prepared))
             handle, state = answer.value.handle, answer.value.state
             output = await self._wait(handle, state, answer.retry_after, submitted)
-            delivered = await self._fetch_and_deliver(handle, output)
+            delivered = await self._bring(handle, output)
         lost = prepared.input.lost_in(delivered.info) if isinstance(prepared.input, ImageInfo) else []
         return self._outcome(delivered, cost=prepared.cost, notes=(*prepared.notes, *lost))
 
@@ -124,9 +115,11 @@ class JobRun:
         """Bring the result of a job that was left behind, or that is stored but not delivered.
 
         Raises:
-            Busy: another process is at it.
+            Busy: another run is at it.
             RemoteUpscaleError: it cannot be had; its meaning tells whether it ever can.
         """
+        if self._record.job in self._services.driven:  # the ledger would let this process have it twice
+            raise Busy(_BUSY, request_id=row.request_id)
         async with self._settling():
             await self._claim(row)
             if row.state is JobState.STORED:
@@ -135,7 +128,7 @@ class JobRun:
                 return outcome
             handle = self._handle(row)
             output = await self._wait(handle, Queued(), 0.0, _since(row.submitted))
-            delivered = await self._fetch_and_deliver(handle, output)
+            delivered = await self._bring(handle, output)
         return self._outcome(delivered, cost=Decimal(0), reused=True)
 
     async def fetch(self, intent: Intent, handle: Handle) -> Outcome | JobRow:
@@ -153,7 +146,7 @@ class JobRun:
             if there is not None:
                 return there
             output = await self._wait(handle, Queued(), 0.0, None)
-            delivered = await self._fetch_and_deliver(handle, output)
+            delivered = await self._bring(handle, output)
         return self._outcome(delivered, cost=Decimal(0), reused=True)
 
     async def redeliver(self, row: JobRow) -> Outcome | None:
@@ -191,7 +184,7 @@ class JobRun:
         while (claim := await self._record.claim(row, most=most)) is Claim.FULL:
             await self._await_place(self._settings.at_once)
         if claim is Claim.BUSY:
-            raise Busy("Another process is at this job already.", request_id=row.request_id)
+            raise Busy(_BUSY, request_id=row.request_id)
 
     async def _await_place(self, most: int) -> None:
         self._reporter.report(Stage.QUEUED, note=f"{most} jobs are under way with this key already")
@@ -223,24 +216,33 @@ class JobRun:
     async def _submit(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
         """Send the one request that costs money, recorded before and after.
 
-        A cancellation waits a moment for the reply, as it holds the id of what is paid for.
+        A cancellation waits a moment for the reply to what is on its way, as it holds the id of what is paid
+        for. Nothing is sent from then on.
         """
         self._reporter.report(Stage.QUEUED)
         await self._record.submitting(link)
-        sending = asyncio.ensure_future(self._send(prepared, link))
+        attempts = SubmitAttempts()
+        sending = asyncio.ensure_future(self._send(prepared, link, attempts))
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
-            with suppress(asyncio.CancelledError):
-                await uninterrupted(asyncio.wait([sending], timeout=self._settings.time.cancel))
+            attempts.stopped = True
+            if attempts.refusal is None:
+                with suppress(asyncio.CancelledError):
+                    await uninterrupted(asyncio.wait([sending], timeout=self._settings.time.cancel))
             sending.cancel()
-            with suppress(RemoteUpscaleError, asyncio.CancelledError):  # what came of it is on record
-                await uninterrupted(sending)
+            try:
+                with suppress(asyncio.CancelledError):
+                    await uninterrupted(sending)
+            except RemoteUpscaleError as error:
+                self._record.answered(error)
+            if attempts.refusal is not None:
+                self._record.answered(attempts.refusal)
             raise
 
-    async def _send(self, prepared: PreparedJob, link: str) -> Answer[Submitted]:
+    async def _send(self, prepared: PreparedJob, link: str, attempts: SubmitAttempts) -> Answer[Submitted]:
         try:
-            answer = await self._client.submit(self._model, prepared.values, link)
+            answer = await self._client.submit(self._model, prepared.values, link, attempts)
         except SubmissionUnknown as error:
             await self._record.unknown(error)
             handle = await self._reconciled()
@@ -277,45 +279,14 @@ class JobRun:
         self._record.done = True
         return output
 
-    async def _fetch_and_deliver(self, handle: Handle | None, output: Output) -> _Delivered:
+    async def _bring(self, handle: Handle | None, output: Output) -> Delivered:
         """Fetch a finished job's result, store it, and bring it to its place."""
 
         async def fresh() -> Output:
             assert handle is not None
             return self._output(await self._waiter.result(WatchedJob(handle, self._model, None)))
 
-        fetcher = Fetcher(self._services, self._record.job, self._spec, self._reporter)
-        async with fetcher.fetched(output, fresh if handle is not None else None) as fetched:
-            await uninterrupted(self._store(fetched))  # an interrupt has to know whether it is kept
-            return await self._deliver(fetched)
-
-    async def _store(self, fetched: Fetched) -> None:
-        """First into the store, then to where it is wanted: whichever fails, the other has it."""
-        trouble = await self._services.cache.store(fetched.file.path, fetched.sha256, fetched.info.bytes)
-        if trouble is None:
-            await self._record.stored(fetched)
-            await self._services.cache.remember(fetched.sha256, fetched.info.bytes)
-        else:
-            self._record.notes.append(trouble)
-
-    async def _deliver(self, fetched: Fetched) -> _Delivered:
-        """What is in a folder as store is copied from there, durable as it is; else the download is moved."""
-        destination = self._spec.destination
-        local = await asyncio.to_thread(self._services.cache.local_path, fetched.sha256)
-        temporary = False
-        if destination is None:
-            path = local
-            if path is None:
-                path, temporary = await asyncio.to_thread(fetched.file.take), True
-        else:
-            path = destination
-            if local is not None:
-                await asyncio.to_thread(copy_into_place, local, destination)
-            else:
-                await asyncio.to_thread(move_into_place, fetched.file.path, destination)
-        await self._record.completed(destination and destination.absolute(), fetched)
-        await self._services.cache.trim(keep=None if destination else fetched.sha256)
-        return _Delivered(path, temporary, fetched.info)
+        return await self._delivery.bring(output, fresh if handle is not None else None)
 
     async def _redeliver(self, row: JobRow) -> Outcome | None:
         scratch = self._services.partials / f"{row.id}.result"
@@ -323,7 +294,15 @@ class JobRun:
         if restored.path is not None:
             if self._record.state is JobState.STORED:
                 await self._record.redelivered(self._spec.destination, row)
-            return await self._restored(row, restored.path, temporary=restored.temporary)
+            return await asyncio.to_thread(
+                restored_outcome,
+                row,
+                self._model,
+                restored.path,
+                temporary=restored.temporary,
+                seconds=self._reporter.elapsed,
+                notes=self._record.notes,
+            )
         outcome = await self._fetch_again(row)
         if outcome is None and (restored.found is Found.DAMAGED or row.state is JobState.STORED):
             lost = ResultLost(
@@ -343,11 +322,12 @@ class JobRun:
         handle = self._handle(row)
         try:
             output = await self._wait(handle, Queued(), 0.0, _since(row.submitted))
-            delivered = await self._fetch_and_deliver(handle, output)
+            delivered = await self._bring(handle, output)
         except RemoteUpscaleError as error:
-            if error.meaning is Meaning.OVER or isinstance(error, (NotFound, ResultLost, BadResponse)):
+            lost = isinstance(error, (NotFound, ResultLost, BadResponse)) and not error.meaning.retryable
+            if error.meaning is Meaning.OVER or lost:
                 return None
-            raise
+            raise  # a page of a proxy's says nothing of the job
         return self._outcome(delivered, cost=Decimal(0), reused=True)
 
     def _output(self, final: State) -> Output:
@@ -363,7 +343,15 @@ class JobRun:
     def _handle(self, row: JobRow) -> Handle:
         """The job's handle; built again where the provider's root has moved since."""
         provider, handle = self._client.provider, row.handle
-        if handle is None or provider.under_root(handle.status_url) is None:
+        moved = handle is None or provider.under_root(handle.status_url) is None
+        if moved and self._settings.sandbox:
+            raise ResultLost(
+                "The sandbox that had this job has ended, and forgot it.",
+                hint="A new run orders it again; the sandbox charges nothing.",
+                request_id=row.request_id,
+                meaning=Meaning.OVER,
+            )
+        if handle is None or moved:
             handle = provider.handle(self._model, row.request_id or "")
         self._record.handle = handle
         return handle
@@ -381,52 +369,27 @@ class JobRun:
 
     def _outcome(
         self,
-        delivered: _Delivered,
+        delivered: Delivered,
         *,
         cost: Decimal | None,
         reused: bool = False,
         notes: tuple[str, ...] = (),
     ) -> Outcome:
-        """The outcome of a job whose result was fetched just now."""
-        info, expected = delivered.info, self._spec.expected
-        said = [*notes, *self._waiter.notes, *self._record.notes]
-        if expected is not None and expected.exact and expected.size != info.size:
-            said.append(
-                f"The result is {info.width}×{info.height}; {expected.width}×{expected.height} was expected."
-            )
-        return Outcome(
-            model=self._model,
-            path=delivered.path,
-            temporary=delivered.temporary,
-            format=info.format,
+        return fetched_outcome(
+            delivered,
+            self._model,
+            self._spec,
             request_id=self._record.handle.request_id if self._record.handle else None,
             cost=cost,
             seconds=self._reporter.elapsed,
             reused=reused,
             sandbox=self._settings.sandbox,
-            width=info.width,
-            height=info.height,
-            notes=tuple(said),
-        )
-
-    async def _restored(self, row: JobRow, path: Path, *, temporary: bool) -> Outcome:
-        """The outcome of a job whose result was there already."""
-        return Outcome(
-            model=self._model,
-            path=path,
-            temporary=temporary,
-            format=await asyncio.to_thread(format_of_file, path),
-            request_id=row.request_id,
-            cost=Decimal(0),
-            seconds=self._reporter.elapsed,
-            reused=True,
-            sandbox=row.sandbox,
-            width=row.width or 0,
-            height=row.height or 0,
-            notes=tuple(self._record.notes),
+            notes=(*notes, *self._waiter.notes, *self._record.notes),
         )
 
 
 def _since(moment: datetime | None) -> float | None:
-    """A moment of the ledger on the clock of ``time.monotonic()``."""
-    return None if moment is None else time.monotonic() - (datetime.now(UTC) - moment).total_seconds()
+    """A moment of the ledger on the clock of ``time.monotonic()``; now, where it is yet to come."""
+    if moment is None:
+        return None
+    return time.monotonic() - max(0.0, (datetime.now(UTC) - moment).total_seconds())

@@ -13,6 +13,7 @@ from ..hosting import Hosting
 from ..http import Http
 from ..ledger import Ledger
 from ..ledger.threaded import AsyncLedger
+from ..locks import FileLock
 from ..models import Model
 from ..providers.base import Provider
 from ..providers.client import ProviderClient
@@ -92,6 +93,8 @@ async def open_services(
             settings = await _in_sandbox(settings, models, stack)
         ledger = AsyncLedger(await asyncio.to_thread(Ledger, settings.ledger_place))
         stack.push_async_callback(ledger.close)
+        for folder in (settings.home / "partial", settings.home / "hosting"):
+            await asyncio.to_thread(FileLock.remove_left_behind, folder)
         http = await stack.enter_async_context(Http(settings))
         yield Services(
             settings=settings,

@@ -308,19 +308,25 @@ def submission_unknown(provider: str, why: str) -> SubmissionUnknown:
     )
 
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:~+=@-]{1,200}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:~+=@/|,;!$*(){}-]{1,200}")
 
 
 def read_request_id(value: object) -> str:
     """A job's id as a provider gave it, checked so that it is safe in a path, a query and a log.
 
     Raises:
-        BadResponse: it is no usable id.
+        BadResponse: it is no usable id; says what it is, as it stands for what is paid for.
     """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not _REQUEST_ID.fullmatch(text) or not text.strip("."):
-        raise BadResponse("The provider accepted the job but gave no usable id for it.")
+    if not isinstance(text, str) or not _REQUEST_ID.fullmatch(text) or _leads_elsewhere(text):
+        given = f": {clean(value)}" if value else ""
+        raise BadResponse(f"The provider accepted the job but gave no usable id for it{given}.")
     return text
+
+
+def _leads_elsewhere(request_id: str) -> bool:
+    """Whether a server that unquotes an id in a path would take it for steps up."""
+    return any(not part.strip(".") for part in request_id.split("/"))
 
 
 def in_path(request_id: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ..errors import AuthenticationFailed, Meaning, RemoteUpscaleError, SubmissionUnknown
+from ..errors import AuthenticationFailed, Cancelled, Meaning, RemoteUpscaleError, SubmissionUnknown
 from ..http import Http
 from ..http.retry import RetryBudget
 from ..http_messages import Reply, Request
@@ -29,6 +29,22 @@ class Answer(Generic[T]):
 
     value: T
     retry_after: float | None
+
+
+class SubmitAttempts:
+    """The attempts at one submit, for whoever may have to stop them.
+
+    Attributes:
+        refusal: why there certainly is no job; ``None`` while an attempt is under way, and from then on
+            where it may have been accepted.
+        stopped: no further attempt is to be made.
+    """
+
+    def __init__(self) -> None:
+        self.refusal: RemoteUpscaleError | None = Cancelled(
+            "The job was stopped before it was sent.", meaning=Meaning.NOT_SENT
+        )
+        self.stopped = False
 
 
 class ProviderClient:
@@ -90,13 +106,16 @@ class ProviderClient:
             await asyncio.to_thread(reply.parse)
         return Answer(read(reply), reply.retry_after)
 
-    async def submit(self, model: Model, values: Mapping[str, Value], link: str) -> Answer[Submitted]:
+    async def submit(
+        self, model: Model, values: Mapping[str, Value], link: str, attempts: SubmitAttempts
+    ) -> Answer[Submitted]:
         """Submit a job: the one request that costs money. Repeated only when it certainly was not accepted.
 
         Args:
             model: the upscaler.
             values: its checked parameters.
             link: where the provider finds the input.
+            attempts: told of each; a caller who is cancelled reads there whether a job may have come of it.
 
         Raises:
             SubmissionUnknown: it was sent and may have been accepted; never sent again by us.
@@ -104,11 +123,17 @@ class ProviderClient:
         """
         request = self.provider.submit(model, values, link)
         async for attempt in RetryBudget(self._settings.time, submit=True):
+            if attempts.stopped and attempts.refusal is not None:
+                raise attempts.refusal
             with attempt:
+                attempts.refusal = None
                 try:
                     return await self.ask_once(request, lambda reply: self.provider.read_submit(model, reply))
                 except RemoteUpscaleError as error:
-                    if error.meaning.not_accepted or error.meaning is Meaning.OVER:
+                    if error.meaning.not_accepted:
+                        attempts.refusal = error
+                        raise
+                    if error.meaning is Meaning.OVER:
                         raise
                     if isinstance(error, SubmissionUnknown):
                         raise

@@ -43,6 +43,23 @@ def test_a_signal_cancels_and_tells_what_was_not_finished(start, remote, picture
     assert list(Path("out").iterdir()) == []
 
 
+def test_each_input_is_told_once_where_the_ledger_is_out_of_reach(start, remote, picture, home):
+    remote.faults.add("status", state("IN_PROGRESS"), times=None)
+    picture("a.png")
+    process = start("run", FAL, "gone.png", "a.png", "-o", "out", "--json")
+    wait_for(lambda: asked(remote, "/status"))
+    (home / "ledger.sqlite").rename(home / "away.sqlite")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    documents = [json.loads(line) for line in out.splitlines()]
+    assert [(d["input"], d["error"]["kind"]) for d in documents] == [
+        ("gone.png", "invalid_input"),
+        ("a.png", "cancelled"),
+    ]
+    assert "Traceback" not in err
+
+
 def test_a_stopped_job_is_resumed_to_where_it_was_meant_to_go(start, remote, picture, cli):
     remote.faults.add("status", state("PROCESSING"), times=None)
     picture()

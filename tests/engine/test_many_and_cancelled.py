@@ -4,13 +4,16 @@ import asyncio
 import os
 import threading
 from dataclasses import replace
+from decimal import Decimal
 
 import cv2
 import faults as faulty
 import numpy as np
 import pytest
-from remote_upscale.api_clients.engine import Engine, Job, Outcome, Stage
+from remote_upscale.api_clients.engine import Engine, Job, Outcome, SpendLimit, Stage
 from remote_upscale.api_clients.errors import RemoteUpscaleError
+from remote_upscale.api_clients.http import Http
+from remote_upscale.api_clients.http.retry import RetryBudget
 from remote_upscale.api_clients.ledger import Ledger
 from remote_upscale.api_clients.registry import MODELS, find_model
 from remote_upscale.api_clients.sandbox import Delays, Sandbox
@@ -180,6 +183,56 @@ async def test_cancelling_a_submit_that_never_answers_is_on_record(settings, san
     assert "may be charged" in told[-1].note
 
 
+async def test_cancelling_between_two_attempts_at_a_submit_leaves_nothing_unknown(
+    settings, sandbox, photo, tmp_path, monkeypatch
+):
+    """Nothing is on its way then: nothing more is sent, and nothing can be charged."""
+    waits, real = [], RetryBudget._wait_after
+    monkeypatch.setattr(RetryBudget, "_wait_after", lambda *of: waits.append(real(*of)) or waits[-1])
+    sandbox.faults.add("submit", faulty.error(429, retry_after=1000), times=1)
+    limit, told = SpendLimit(Decimal("0.07")), []
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png", spend_limit=limit)
+    async with Engine.open(replace(settings, time=replace(settings.time, retry=2000))) as engine:
+        task = asyncio.create_task(engine.run(job, told.append))
+        await until(lambda: waits)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [row] = engine.ledger.sync.jobs()
+        assert (row.state, row.cost, row.error_kind) == ("failed", 0, "rate_limited")
+        assert "nothing was charged" in told[-1].note
+        assert limit.left == Decimal("0.07")
+        assert sandbox.jobs == []
+        assert not (await engine.run(job)).reused
+
+
+async def test_cancelling_a_submit_that_is_refused_leaves_nothing_unknown(
+    settings, sandbox, photo, tmp_path, monkeypatch
+):
+    answered, go_on, real = asyncio.Event(), asyncio.Event(), Http.call
+
+    async def call(self, request, **values):
+        reply = await real(self, request, **values)
+        if reply.status == 402:
+            answered.set()
+            await go_on.wait()
+        return reply
+
+    monkeypatch.setattr(Http, "call", call)
+    sandbox.faults.add("submit", faulty.error(402), times=1)
+    job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+    async with Engine.open(settings) as engine:
+        task = asyncio.create_task(engine.run(job))
+        await answered.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        [row] = engine.ledger.sync.jobs()
+    assert (row.state, row.cost, row.error_kind) == ("failed", 0, "insufficient_balance")
+
+
 @pytest.fixture
 def held(monkeypatch):
     """Lets a method of the ledger do its work only when told to; it says when it is called."""
@@ -220,6 +273,18 @@ async def test_cancelling_while_it_is_entered_leaves_nothing(settings, sandbox, 
         job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
         await cancel_while(enter, asyncio.create_task(engine.run(job)))
         assert engine.ledger.sync.jobs() == []
+    assert sandbox.jobs == []
+
+
+async def test_cancelling_while_the_submit_is_put_on_record_leaves_nothing_unknown(
+    settings, sandbox, photo, tmp_path, held
+):
+    mark = held("mark_submitting")
+    async with Engine.open(settings) as engine:
+        job = Job(model=CRYSTAL, parameters={}, source=photo, destination=tmp_path / "a.png")
+        await cancel_while(mark, asyncio.create_task(engine.run(job)))
+        [row] = engine.ledger.sync.jobs()
+        assert (row.state, row.owner, row.cost) == ("failed", None, 0)
     assert sandbox.jobs == []
 
 

@@ -110,6 +110,22 @@ async def test_a_damaged_result_that_the_provider_has_no_more_is_lost_and_told(s
     assert len(sandbox.jobs) == 2
 
 
+async def test_a_page_of_a_proxys_makes_no_result_lost(settings, sandbox, job):
+    """Whether the provider has it still is not known then: nothing is given up, and nothing ordered again."""
+    async with Engine.open(replace(settings, time=replace(settings.time, retry=0.2))) as engine:
+        await engine.run(job)
+        job.destination.unlink()
+        [kept] = stored(settings)
+        kept.unlink()
+        sandbox.faults.add("status", faulty.literal("<html>", content_type="text/html"), times=None)
+        with pytest.raises(RemoteUpscaleError, match="not in JSON"):
+            await engine.run(job)
+        assert [row.state for row in engine.ledger.sync.jobs()] == ["completed"]
+        sandbox.faults.clear()
+        assert (await engine.run(job)).reused
+    assert len(sandbox.jobs) == 1
+
+
 async def test_a_result_that_is_not_kept_any_more_is_fetched_again_while_the_provider_has_it(
     settings, sandbox, job
 ):

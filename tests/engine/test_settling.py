@@ -3,14 +3,14 @@
 import asyncio
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import faults as faulty
 import pytest
-from remote_upscale.api_clients.engine import Engine, Job, SpendLimit, fetching
-from remote_upscale.api_clients.engine.run import JobRun
-from remote_upscale.api_clients.errors import RemoteUpscaleError
+from remote_upscale.api_clients.engine import Engine, Job, SpendLimit, Stage, fetching, waiting
+from remote_upscale.api_clients.engine.delivery import Delivery
+from remote_upscale.api_clients.errors import RemoteUpscaleError, StorageFailed
 from remote_upscale.api_clients.hosting import Hosting
 from remote_upscale.api_clients.providers.pixazo import Pixazo
 from remote_upscale.api_clients.registry import MODELS, find_model
@@ -28,6 +28,10 @@ def job(photo, tmp_path):
 
 def boom(*_args, **_kwargs):
     raise MemoryError("no error of ours")
+
+
+def full(*_args, **_kwargs):
+    raise StorageFailed("The disk is full.")
 
 
 async def rows(engine):
@@ -48,7 +52,7 @@ async def until(condition):
         (Pixazo, "read_status", "submitted"),
         (fetching, "verify_result", "submitted"),
         (ResultCache, "store", "submitted"),
-        (JobRun, "_deliver", "stored"),
+        (Delivery, "_deliver", "stored"),
     ],
     ids=["hosting", "submit", "waiting", "fetching", "storing", "delivering"],
 )
@@ -191,3 +195,61 @@ async def test_a_ledger_that_waits_starves_no_downloads_of_threads(settings, san
             assert await asyncio.to_thread(lambda: "free") == "free"
         hold.set()
         await asyncio.gather(*waiting)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_an_id_that_the_ledger_could_not_take_is_told_to_it_later(
+    settings, sandbox, job, monkeypatch, cancelled
+):
+    sandbox.faults.add("status", faulty.state("PROCESSING"), times=None)
+    seen = []
+    async with Engine.open(settings) as engine:
+        ledger = engine.ledger.sync
+        with monkeypatch.context() as broken:
+            broken.setattr(ledger, "mark_submitted", full)
+            run = asyncio.create_task(
+                engine.run(replace(job, time_limit=None if cancelled else 1), seen.append)
+            )
+            await until(lambda: any(told.stage is Stage.RUNNING for told in seen))
+        [row] = await rows(engine)
+        assert (row.state, row.request_id) == ("submitting", None)
+        if cancelled:
+            run.cancel()
+        with pytest.raises(asyncio.CancelledError if cancelled else RemoteUpscaleError):
+            await run
+        [row] = await rows(engine)
+        assert (row.state, row.request_id, row.owner) == ("submitted", sandbox.jobs[0].request_id, None)
+        sandbox.faults.clear()
+        assert (await engine.run(job)).reused
+    assert len(sandbox.jobs) == 1
+
+
+async def test_a_job_is_taken_up_by_one_run_of_a_process(settings, sandbox, job):
+    sandbox.faults.add("status", faulty.state("PROCESSING"), times=None)
+    async with Engine.open(settings) as engine:
+        with pytest.raises(RemoteUpscaleError):
+            await engine.run(replace(job, time_limit=0.1))
+        [row] = await rows(engine)
+        sandbox.faults.clear()
+        runs = await asyncio.gather(*(engine.resume(row) for _ in range(3)), return_exceptions=True)
+        kinds = sorted(run.kind if isinstance(run, RemoteUpscaleError) else "" for run in runs)
+        assert kinds == ["", "not_found", "not_found"]
+        [row] = await rows(engine)
+    assert (row.state, row.owner, row.error_kind) == ("completed", None, None)
+
+
+async def test_a_clock_that_was_set_back_keeps_nobody_waiting(settings, sandbox, job, monkeypatch):
+    """What the provider does not know is believed though the ledger says that it was submitted tomorrow."""
+    monkeypatch.setattr(waiting, "VISIBLE_AFTER", 0.2)
+    sandbox.faults.add("status", faulty.state("PROCESSING"), times=None)
+    async with Engine.open(settings) as engine:
+        with pytest.raises(RemoteUpscaleError):
+            await engine.run(replace(job, time_limit=0.1))
+        [row] = await rows(engine)
+        sandbox.faults.clear()
+        sandbox.faults.add("status", faulty.error(404), times=None)
+        tomorrow = replace(row, submitted=row.submitted + timedelta(days=1))
+        async with asyncio.timeout(10):
+            with pytest.raises(RemoteUpscaleError) as caught:
+                await engine.resume(tomorrow)
+    assert caught.value.kind == "not_found"

@@ -27,6 +27,16 @@ def test_what_a_dead_process_left_is_free(tmp_path):
     assert not path.exists()
 
 
+def test_files_of_locks_that_nobody_holds_are_removed(tmp_path):
+    for name in ("left.lock", "held.lock", "other.part"):
+        (tmp_path / name).touch()
+    held = FileLock.try_take(tmp_path / "held.lock")
+    FileLock.remove_left_behind(tmp_path)
+    FileLock.remove_left_behind(tmp_path / "missing")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["held.lock", "other.part"]
+    held.release()
+
+
 def test_no_two_hold_it_while_its_file_comes_and_goes(tmp_path):
     counter = tmp_path / "counter"
     counter.write_text("0")

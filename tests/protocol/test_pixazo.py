@@ -375,3 +375,18 @@ def test_an_error_that_names_no_job_ends_none():
     with pytest.raises(RemoteUpscaleError) as caught:
         PIXAZO.read_status(reply({"status": "error", "error": "upstream connect error"}))
     assert caught.value.meaning == Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize("request_id", ["up/scaler+019d==", "{019dxxxx-1}", "a;b,c|d!$(e)*"])
+def test_an_opaque_id_is_one_whatever_it_is_made_of(request_id):
+    handle = PIXAZO.read_submit(IMAGE, reply({"request_id": request_id, "status": "QUEUED"}, 202)).handle
+    assert handle.request_id == request_id
+    assert handle.status_url.count("/") == PIXAZO.handle(IMAGE, "plain").status_url.count("/")
+
+
+@pytest.mark.parametrize("request_id", ["a b", "a/../b", "a//b", "..", "x" * 201, "\u00e4"])
+def test_an_id_that_is_none_is_told(request_id):
+    with pytest.raises(RemoteUpscaleError) as caught:
+        PIXAZO.read_submit(IMAGE, reply({"request_id": request_id, "status": "QUEUED"}, 202))
+    assert caught.value.kind == Kind.SUBMISSION_UNKNOWN
+    assert request_id[:100] in caught.value.message

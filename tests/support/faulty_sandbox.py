@@ -155,9 +155,11 @@ def _error(incoming: Incoming, action: Action) -> Reply:
             return apixo.error(status, action.message, http_status=action.http_status)
         case "fal":
             return fal_errors.error(status, action.message, action.code)
-        case _:
+        case "":  # a result's link, which belongs to no provider
             page = f"<html><body><h1>Error {status}</h1></body></html>"
             return Reply(status=status, body=page.encode(), content_type="text/html")
+        case unknown:
+            raise NotImplementedError(f"The errors of {unknown} are to be added here.")
 
 
 def _failure(provider: str, action: Action) -> Failure:
@@ -167,8 +169,10 @@ def _failure(provider: str, action: Action) -> Failure:
             return Failure(code, action.message or "Description of the error", charged=code != "ERROR")
         case "apixo":
             return Failure(code, action.message or _FAIL_MESSAGES.get(code, "The task failed."))
-        case _:
+        case "fal":
             return Failure(code, action.message or fal_errors.message_of(code))
+        case unknown:
+            raise NotImplementedError(f"The failures of {unknown} are to be added here.")
 
 
 def _object(reply: Reply) -> dict[str, Any]:
