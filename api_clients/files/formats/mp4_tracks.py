@@ -125,9 +125,11 @@ def _chunks(runs: tuple[int, ...], chunks: int) -> Iterator[tuple[int, int]]:
         chunks: how many there are.
     """
     firsts = [*(first - 1 for first in runs[::3]), chunks]
+    reached = 0  # never back, however damaged the table is
     for index, count in enumerate(runs[1::3]):
-        for chunk in range(max(0, firsts[index]), min(firsts[index + 1], chunks)):
+        for chunk in range(max(reached, firsts[index]), min(firsts[index + 1], chunks)):
             yield chunk, count
+            reached = chunk + 1
 
 
 def _sizes(source: Source, found: dict[bytes, Box]) -> tuple[int, ...] | int:
