@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
-from ..files.probe import ImageInfo
 from ..files.sniff import format_of_file
 from ..ledger import JobRow
 from ..models import Model
@@ -25,13 +24,10 @@ def fetched_outcome(
     reused: bool,
     sandbox: bool,
     notes: Iterable[str],
-    had_alpha: bool,
 ) -> Outcome:
     """The outcome of a job whose result was fetched just now; it says what differs from what was expected."""
     info, expected = delivered.info, spec.expected
     said = [*notes]
-    if had_alpha and isinstance(info, ImageInfo) and not info.alpha:
-        said.append("The input has alpha, the result has none.")
     if expected is not None and expected.exact and expected.size != info.size:
         said.append(
             f"The result is {info.width}×{info.height}; {expected.width}×{expected.height} was expected."

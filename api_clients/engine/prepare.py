@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from ..errors import InvalidInput
@@ -134,6 +134,8 @@ async def prepare(job: Job, services: Services) -> PreparedJob:
             content = await _content(upload, found.input.format, file, services)
     client = services.client(job.model)
     sandbox = services.settings.sandbox
+    if upload is not None:
+        found = replace(found, notes=(*found.notes, *upload.notes))
     return PreparedJob(
         **vars(found),
         upload=upload,

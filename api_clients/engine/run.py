@@ -108,8 +108,8 @@ class JobRun:
             handle, state = answer.value.handle, answer.value.state
             output = await self._wait(handle, state, answer.retry_after, submitted)
             delivered = await self._bring(handle, output)
-        had_alpha = isinstance(prepared.input, ImageInfo) and prepared.input.alpha
-        return self._outcome(delivered, cost=prepared.cost, notes=prepared.notes, had_alpha=had_alpha)
+        lost = prepared.input.lost_in(delivered.info) if isinstance(prepared.input, ImageInfo) else []
+        return self._outcome(delivered, cost=prepared.cost, notes=(*prepared.notes, *lost))
 
     async def resume(self, row: JobRow) -> Outcome:
         """Bring the result of a job that was left behind, or that is stored but not delivered.
@@ -374,7 +374,6 @@ class JobRun:
         cost: Decimal | None,
         reused: bool = False,
         notes: tuple[str, ...] = (),
-        had_alpha: bool = False,
     ) -> Outcome:
         return fetched_outcome(
             delivered,
@@ -386,7 +385,6 @@ class JobRun:
             reused=reused,
             sandbox=self._settings.sandbox,
             notes=(*notes, *self._waiter.notes, *self._record.notes),
-            had_alpha=had_alpha,
         )
 
 

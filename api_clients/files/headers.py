@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .formats import jpeg, png, webp
-from .formats.exif import read_orientation
 from .formats.structure import Source
 
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN, _APP1 = 0xDA, 0xE1
+_START_OF_SCAN = 0xDA
+_PALETTE = 3
 _ALPHA_FLAG = 0x10
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's header says: stored size in pixels, EXIF orientation (1 to 8), alpha, frames."""
+    """What a picture's header says.
+
+    Attributes:
+        width: in pixels, as stored.
+        height: likewise.
+        orientation: how it is turned, 1 to 8, as in EXIF.
+        alpha: whether it can be transparent.
+        frames: more than one when it is animated.
+        gray: whether it has no colours.
+        depth: bits of each colour, 1 to 16; of a palette's, 8.
+    """
 
     width: int
     height: int
     orientation: int = 1
     alpha: bool = False
     frames: int = 1
+    gray: bool = False
+    depth: int = 8
 
     @property
     def turned(self) -> bool:
@@ -71,29 +84,32 @@ def read_header(source: Source) -> Header:
 
 def _png(source: Source) -> Header:
     start = read_png_header(source)
-    alpha, frames, orientation = start.colour in {4, 6}, 1, 1
+    alpha, frames = start.colour in {4, 6}, 1
     for chunk in png.chunks(source):
         if chunk.name == b"tRNS":
             alpha = True
         elif chunk.name == b"acTL":
             frames = source.number(chunk.data[0], 4)
-        elif chunk.name == b"eXIf" and orientation == 1:
-            orientation = read_orientation(source, *chunk.data)
-    return Header(start.width, start.height, orientation, alpha, frames)
+    return Header(
+        start.width,
+        start.height,
+        orientation=png.read_orientation(source),
+        alpha=alpha,
+        frames=frames,
+        gray=start.colour in {0, 4},
+        depth=8 if start.colour == _PALETTE else start.depth,
+    )
 
 
 def _jpeg(source: Source) -> Header:
-    size, orientation, seen = None, 1, False
     for marker in jpeg.markers(source):
-        if marker.code in _FRAME_MARKERS and size is None:
-            size = source.number(marker.start + 7, 2), source.number(marker.start + 5, 2)
-        elif marker.code == _APP1 and not seen and source.at(marker.start + 4, 6) == b"Exif\0\0":
-            seen, orientation = True, read_orientation(source, marker.start + 4, marker.stop)
-        elif marker.code == _START_OF_SCAN:
+        if marker.code in _FRAME_MARKERS:
+            depth, height, width, channels = struct.unpack(">BHHB", source.at(marker.start + 4, 6))
+            orientation = jpeg.read_orientation(source)
+            return Header(width, height, orientation, gray=channels == 1, depth=depth)
+        if marker.code == _START_OF_SCAN:
             break
-    if size is None:
-        raise source.broken("there is no picture in it")
-    return Header(*size, orientation)
+    raise source.broken("there is no picture in it")
 
 
 def _webp(source: Source) -> Header:
@@ -102,12 +118,8 @@ def _webp(source: Source) -> Header:
     if first is None or first.name not in _WEBP_READERS:
         raise source.broken("there is no picture in it")
     width, height, alpha = _WEBP_READERS[first.name](source, first.start)
-    frames, orientation = 0, 1
-    for chunk in found:
-        frames += chunk.name == b"ANMF"
-        if first.name == b"VP8X" and chunk.name == b"EXIF" and orientation == 1:
-            orientation = read_orientation(source, chunk.start, chunk.stop)
-    return Header(width, height, orientation, alpha, max(1, frames))
+    frames = sum(chunk.name == b"ANMF" for chunk in found)
+    return Header(width, height, webp.read_orientation(source), alpha, max(1, frames))
 
 
 def _webp_lossy(source: Source, start: int) -> tuple[int, int, bool]:

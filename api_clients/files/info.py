@@ -17,6 +17,7 @@ class ImageInfo:
         alpha: whether it can be transparent.
         frames: more than one when it is animated.
         bytes: size of the file.
+        depth: bits of each colour, 1 to 16; of a palette's, 8.
     """
 
     format: str
@@ -25,11 +26,21 @@ class ImageInfo:
     alpha: bool
     frames: int
     bytes: int
+    depth: int = 8
 
     @property
     def size(self) -> tuple[int, int]:
         """As (width, height)."""
         return self.width, self.height
+
+    def lost_in(self, result: Info) -> list[str]:
+        """What of a picture its result does not have any more, in sentences."""
+        lost: list[str] = []
+        if isinstance(result, ImageInfo) and self.alpha and not result.alpha:
+            lost.append("The input has alpha, the result has none.")
+        if isinstance(result, ImageInfo) and self.depth > max(8, result.depth):
+            lost.append(f"The input has {self.depth} bits for each colour, the result has {result.depth}.")
+        return lost
 
 
 @dataclass(frozen=True)

@@ -96,4 +96,4 @@ def read_image(source: Source) -> ImageInfo:
     width, height = header.width, header.height
     if header.turned:
         width, height = height, width
-    return ImageInfo(source.format, width, height, header.alpha, header.frames, source.size)
+    return ImageInfo(source.format, width, height, header.alpha, header.frames, source.size, header.depth)

@@ -57,11 +57,13 @@ class SplicedFile:
         path: the real file.
         parts: ranges of it, and literal bytes.
         version: of the real file when it was looked at; a file that is no longer the same is refused.
+        notes: what was left out that the user would miss, in sentences.
     """
 
     path: Path
     parts: tuple[Range | bytes, ...]
     version: FileVersion | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def whole(cls, path: Path) -> SplicedFile:

@@ -83,7 +83,7 @@ def _decode(data: bytes, path: Path, channels: int, max_pixels: int, allocate: A
         profile = read_profile(source)
         # Without isal, inflating takes so long that the threads gain nothing over OpenCV's own way.
         layout = read_layout(source) if isal and source.format == "png" else None
-        if layout and header.orientation == 1 and is_srgb(profile):
+        if layout and header.orientation == 1 and is_srgb(profile, gray=header.gray):
             values = allocate(header.height, header.width)
             read_rows(source, layout, values)
             return values
@@ -103,7 +103,7 @@ def _pixels(data: bytes, source: Source, header: Header, profile: bytes, *, alph
     if source.format == "jpeg" and _is_cmyk(source):
         pixels = _cmyk(data, source, profile)
     else:
-        pixels = _without_profile(_opencv(data, source, header, alpha=alpha), profile)
+        pixels = _without_profile(_opencv(data, source, header, alpha=alpha), profile, header)
     if pixels.shape[:2] != (header.height, header.width):
         raise _undecodable(source.path)
     return _upright(pixels, header.orientation)
@@ -172,12 +172,12 @@ def _cmyk(data: bytes, source: Source, profile: bytes) -> Bytes:
         raise _undecodable(source.path) from None
 
 
-def _without_profile(pixels: Pixels, profile: bytes) -> Pixels:
-    if is_srgb(profile):
+def _without_profile(pixels: Pixels, profile: bytes, header: Header) -> Pixels:
+    if is_srgb(profile, gray=header.gray):
         return pixels
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
-    to_srgb(pixels, profile)
+    to_srgb(pixels, profile, gray=header.gray)
     return pixels
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Callable
 
 import cv2
@@ -16,9 +15,6 @@ from ...api_clients.files.formats import jpeg, png, webp
 from ...api_clients.files.formats.structure import Source
 from .quantize import Bytes
 
-_LARGEST = 16 << 20
-_ICC = b"ICC_PROFILE\0"
-_APP2 = 0xE2
 _SPACE = slice(16, 20)
 _ROWS_AT_ONCE = 1 << 16
 _GRID = 17
@@ -63,30 +59,31 @@ def profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform |
     return None if mode == "RGB" and _changes_nothing(transform) else transform
 
 
-def is_srgb(profile: bytes) -> bool:
+def is_srgb(profile: bytes, *, gray: bool) -> bool:
     """Whether ``to_srgb`` has nothing to do: there is no usable profile, or it changes nothing."""
-    return profile_transform(profile, "RGB") is None and profile_transform(profile, "L") is None
+    return profile_transform(profile, "L" if gray else "RGB") is None
 
 
-def to_srgb(pixels: Bytes, profile: bytes) -> None:
+def to_srgb(pixels: Bytes, profile: bytes, *, gray: bool) -> None:
     """Convert pixels in place from the colours that a profile describes. Blocking.
 
     Args:
         pixels: [H,W,3] or [H,W,4], red first; alpha stays as it is.
-        profile: an ICC profile for RGB or for gray, or nothing.
+        profile: an ICC profile, or nothing.
+        gray: whether the file's pixels are gray; a profile for the other kind of pixels is not for them.
     """
-    gray = profile_transform(profile, "L")
-    if gray is not None:
+    transform = profile_transform(profile, "L" if gray else "RGB")
+    if transform is None:
+        return
+    if gray:
         ramp = np.arange(256, dtype=np.uint8).reshape(1, 256)
-        table = apply_transform(gray, Image.fromarray(ramp)).reshape(1, 256, 3)
+        table = apply_transform(transform, Image.fromarray(ramp)).reshape(1, 256, 3)
         pixels[..., :3] = cv2.LUT(np.ascontiguousarray(pixels[..., :3]), table)
         return
-    transform = profile_transform(profile, "RGB")
-    if transform is not None:
-        rows = max(1, _ROWS_AT_ONCE // pixels.shape[1])
-        for start in range(0, len(pixels), rows):
-            part = pixels[start : start + rows, :, :3]
-            part[...] = apply_transform(transform, Image.fromarray(np.ascontiguousarray(part)))
+    rows = max(1, _ROWS_AT_ONCE // pixels.shape[1])
+    for start in range(0, len(pixels), rows):
+        part = pixels[start : start + rows, :, :3]
+        part[...] = apply_transform(transform, Image.fromarray(np.ascontiguousarray(part)))
 
 
 def apply_transform(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Bytes:
@@ -101,37 +98,8 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
     return int(cv2.absdiff(colours, converted).max()) <= _SAME
 
 
-def _png(source: Source) -> bytes:
-    profile = b""
-    for chunk in png.chunks(source):
-        if chunk.name == b"IDAT":  # a profile comes before it; there can be thousands of these
-            break
-        if chunk.name == b"iCCP" and not profile:
-            start, stop = chunk.data
-            packed = source.at(start, min(stop - start, _LARGEST)).partition(b"\0")[2][1:]
-            try:
-                profile = zlib.decompressobj().decompress(packed, _LARGEST)
-            except zlib.error:
-                profile = b""
-    return profile
-
-
-def _jpeg(source: Source) -> bytes:
-    parts: dict[int, bytes] = {}
-    for marker in jpeg.markers(source):
-        if marker.code == _APP2 and marker.stop - marker.start > 18:
-            data = source.at(marker.start + 4, marker.stop - marker.start - 4)
-            if data.startswith(_ICC):
-                parts.setdefault(data[len(_ICC)], data[len(_ICC) + 2 :])
-    return b"".join(parts[number] for number in sorted(parts))
-
-
-def _webp(source: Source) -> bytes:
-    profile = b""
-    for chunk in webp.chunks(source):
-        if chunk.name == b"ICCP" and not profile and chunk.stop - chunk.start <= _LARGEST:
-            profile = source.at(chunk.start, chunk.stop - chunk.start)
-    return profile
-
-
-_READERS: dict[str, Callable[[Source], bytes]] = {"png": _png, "jpeg": _jpeg, "webp": _webp}
+_READERS: dict[str, Callable[[Source], bytes]] = {
+    "png": png.read_profile,
+    "jpeg": jpeg.read_profile,
+    "webp": webp.read_profile,
+}

@@ -6,7 +6,9 @@ import threading
 from dataclasses import replace
 from decimal import Decimal
 
+import cv2
 import faults as faulty
+import numpy as np
 import pytest
 from remote_upscale.api_clients.engine import Engine, Job, Outcome, SpendLimit, Stage
 from remote_upscale.api_clients.errors import RemoteUpscaleError
@@ -396,4 +398,19 @@ async def test_alpha_that_got_lost_is_told(settings, draw, tmp_path):
             Job(model=CRYSTAL, parameters={}, source=source, destination=tmp_path / "a.png")
         )
     assert lost.notes == ("The input has alpha, the result has none.",)
+    assert kept.notes == ()
+
+
+async def test_16_bits_that_got_lost_are_told(settings, tmp_path):
+    colours, gray = tmp_path / "colours.png", tmp_path / "gray.png"
+    cv2.imwrite(str(colours), np.full((24, 32, 3), 777, np.uint16))
+    cv2.imwrite(str(gray), np.full((24, 32), 777, np.uint16))
+    async with Engine.open(settings) as engine:
+        lost = await engine.run(
+            Job(model=CRYSTAL, parameters={}, source=colours, destination=tmp_path / "a.png")
+        )
+        kept = await engine.run(
+            Job(model=CRYSTAL, parameters={}, source=gray, destination=tmp_path / "b.png")
+        )
+    assert lost.notes == ("The input has 16 bits for each colour, the result has 8.",)
     assert kept.notes == ()

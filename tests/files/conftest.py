@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 SECRET = "KSampler-seed-8427119"
@@ -35,6 +35,32 @@ def exif(orientation: int | None = None) -> bytes:
     return block.tobytes()
 
 
+def private_profile(length: int = 0) -> bytes:
+    """A profile of odd colours that tells who made it, in the tags for that, and is at least so long."""
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    count = int.from_bytes(plain[128:132], "big")
+    tags = {plain[at : at + 4]: plain[at + 4 : at + 12] for at in range(132, 132 + 12 * count, 12)}
+    data = {name: plain[start : start + size] for name, (start, size) in _places(tags)}
+    data[b"rXYZ"], data[b"gXYZ"] = data[b"gXYZ"], data[b"rXYZ"]
+    words = SECRET.encode() + b" /home/someone"
+    data[b"meta"] = b"dict" + bytes(4) + words.ljust(length, b"-")
+    data[b"cprt"] = b"text" + bytes(4) + words + b"\0"
+    data[b"desc"] = b"desc" + struct.pack(">II", 0, len(words) + 1) + words + bytes(79)
+    data[b"dmnd"], data[b"mmod"] = data[b"desc"], b"mmod" + bytes(4) + words
+    table, content, start = b"", b"", 132 + 12 * len(data)
+    for name, tag in data.items():
+        table += name + struct.pack(">II", start + len(content), len(tag))
+        content += tag + bytes(-len(tag) % 4)
+    header = bytearray(plain[:128])
+    header[48:56], header[80:84] = b"MAKEMODL", b"SERI"
+    whole = bytes(header) + len(data).to_bytes(4, "big") + table + content
+    return len(whole).to_bytes(4, "big") + whole[4:]
+
+
+def _places(tags: dict[bytes, bytes]) -> list[tuple[bytes, tuple[int, int]]]:
+    return [(name, struct.unpack(">II", place)) for name, place in tags.items()]
+
+
 def comfy_png_info() -> PngInfo:
     info = PngInfo()
     info.add_text("prompt", PROMPT)
@@ -48,7 +74,7 @@ def comfy_png_info() -> PngInfo:
 def _png_cases(folder: Path) -> None:
     rgb = Image.fromarray(gradient(61, 37, 3))
     common = {"pnginfo": comfy_png_info(), "exif": exif()}
-    rgb.save(folder / "rgb.png", dpi=(300, 300), icc_profile=b"not really a profile", **common)
+    rgb.save(folder / "rgb.png", dpi=(300, 300), icc_profile=private_profile(), **common)
     Image.fromarray(gradient(61, 37, 4)).save(folder / "rgba.png", **common)
     Image.fromarray(gradient(61, 37, 1)[..., 0]).save(folder / "grey.png", **common)
     Image.fromarray(gradient(61, 37, 1)[..., 0].astype(np.uint16) * 257).save(folder / "grey16.png", **common)
@@ -70,7 +96,7 @@ def _jpeg_cases(folder: Path) -> None:
     rgb.save(folder / "progressive.jpg", progressive=True, exif=exif(), **common)
     rgb.save(folder / "turned.jpg", exif=exif(8), **common)
     rgb.save(folder / "restarts.jpg", exif=exif(), restart_marker_rows=1, **common)
-    rgb.save(folder / "icc.jpg", exif=exif(1), icc_profile=b"not really a profile" * 5000, **common)
+    rgb.save(folder / "icc.jpg", exif=exif(1), icc_profile=private_profile(150_000), **common)
     rgb.convert("L").save(folder / "grey.jpg", exif=exif(), **common)
     rgb.convert("CMYK").save(folder / "cmyk.jpg", exif=exif(), **common)
     rgb.save(folder / "phone.jpg", exif=exif(), **common)
@@ -85,7 +111,7 @@ def _webp_cases(folder: Path) -> None:
     rgb, rgba = Image.fromarray(gradient(61, 37, 3)), Image.fromarray(gradient(61, 37, 4))
     common = {"exif": exif(), "xmp": SECRET.encode()}
     rgb.save(folder / "lossy.webp", quality=90, **common)
-    rgb.save(folder / "lossless.webp", lossless=True, icc_profile=b"not really a profile!", **common)
+    rgb.save(folder / "lossless.webp", lossless=True, icc_profile=private_profile(7), **common)
     rgba.save(folder / "alpha.webp", quality=90, **common)
     rgba.save(folder / "alpha_lossless.webp", lossless=True, exact=True, **common)
     rgb.save(folder / "turned.webp", exif=exif(3), xmp=SECRET.encode())

@@ -301,9 +301,16 @@ def test_gray_profiles() -> None:
 
 
 def test_profiles_of_another_kind_of_pixels_or_damaged_ones_are_ignored() -> None:
-    for profile in (gray_profile(1.0)[:90], ADOBE[:150], b"x" * 500, ADOBE[:16] + b"CMYK" + ADOBE[20:]):
+    inks = ADOBE[:16] + b"CMYK" + ADOBE[20:]
+    for profile in (gray_profile(1.8), gray_profile(1.0)[:90], ADOBE[:150], b"x" * 500, inks):
         data = saved(RGB, "PNG", icc_profile=profile)
         np.testing.assert_array_equal(decoded(data), exactly(COLOURS))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_profile_for_colours_is_not_for_gray_pictures(kind: str) -> None:
+    data = saved(GRAY, kind, icc_profile=ADOBE)
+    np.testing.assert_array_equal(decoded(data), exactly(by_pillow(data, "RGB")))
 
 
 def test_16_bits_with_a_profile() -> None:

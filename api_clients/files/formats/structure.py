@@ -13,6 +13,9 @@ _MOST_READS = 2_000_000
 _MOST_PARTS = 500_000
 _ZEROS = bytes(1 << 20)
 
+SUBTITLES = "The clip's subtitles were not uploaded, so the result has none."
+"""What is said where subtitles were left out."""
+
 
 class Source:
     """An open file whose structure is read piece by piece, never its content as a whole.
@@ -99,6 +102,12 @@ class Plan:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._parts: list[Range | bytes] = []
+        self._notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        """Tell the user what was left out that they would miss; once, however often it is called."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
 
     def keep(self, start: int, stop: int) -> None:
         """Keep a range of the file.
@@ -135,7 +144,7 @@ class Plan:
 
     def spliced_file(self) -> SplicedFile:
         """The virtual file."""
-        return SplicedFile(self._source.path, tuple(self._parts), self._source.version)
+        return SplicedFile(self._source.path, tuple(self._parts), self._source.version, tuple(self._notes))
 
     def _add(self, part: Range | bytes) -> None:
         if len(self._parts) >= _MOST_PARTS:
