@@ -15,9 +15,11 @@ from ..models import Media, Model
 from .damage import damage_as
 from .formats.structure import Source
 from .headers import read_header
-from .open_video import OpenVideo, decode_first, exact, open_video
+from .open_video import OpenVideo, exact, open_video
+from .packets import codec_of, decode_first
 from .sniff import IMAGE_FORMATS, MEDIA_TYPES, SUFFIXES, format_of
 from .spliced_file import open_input
+from .turn import UPRIGHT, Turn
 
 __all__ = ["MEDIA_TYPES", "SUFFIXES", "ImageInfo", "Info", "VideoInfo", "check_input", "probe"]
 
@@ -65,7 +67,7 @@ class VideoInfo:
         audio: whether it has sound.
         codec: of the picture, as libav calls it, e.g. ``h264``.
         bytes: size of the file.
-        rotation: degrees clockwise by which stored frames are turned for display: 0, 90, 180 or 270.
+        turn: what is done to stored frames for display.
         sample_aspect: a pixel's width to its height.
     """
 
@@ -78,13 +80,18 @@ class VideoInfo:
     audio: bool
     codec: str
     bytes: int
-    rotation: int = 0
+    turn: Turn = UPRIGHT
     sample_aspect: Fraction = Fraction(1)
 
     @property
     def size(self) -> tuple[int, int]:
         """As (width, height)."""
         return self.width, self.height
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise by which stored frames are turned for display: 0, 90, 180 or 270."""
+        return self.turn.degrees
 
 
 Info = ImageInfo | VideoInfo
@@ -190,9 +197,8 @@ def read_video(video: OpenVideo, first: VideoFrame, source: Source) -> VideoInfo
         FFmpegError, ValueError: it is damaged.
     """
     stream = video.video
-    width, height, rotation = first.width, first.height, -first.rotation % 360
-    if rotation in {90, 270}:
-        width, height = height, width
+    turn = Turn.of(first)
+    width, height = turn.shown((first.width, first.height))
     return VideoInfo(
         format=source.format,
         width=width,
@@ -201,8 +207,8 @@ def read_video(video: OpenVideo, first: VideoFrame, source: Source) -> VideoInfo
         frames=stream.frames or None,
         seconds=video.seconds,
         audio=bool(video.container.streams.audio),
-        codec=stream.codec_context.name,
+        codec=codec_of(stream),
         bytes=source.size,
-        rotation=rotation,
+        turn=turn,
         sample_aspect=exact(stream.sample_aspect_ratio) or Fraction(1),
     )

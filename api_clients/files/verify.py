@@ -10,7 +10,8 @@ from ..sizes import Expected
 from .damage import damage_as
 from .decode import decode_image
 from .formats.structure import Source
-from .open_video import OpenVideo, TooManyPixels, decode_first, end_of, open_video
+from .open_video import OpenVideo, TooManyPixels, open_video
+from .packets import decode_first, end_of
 from .probe import ImageInfo, Info, VideoInfo, open_media, read_image, read_video, undecodable_video
 from .sniff import IMAGE_FORMATS
 from .strip import strip

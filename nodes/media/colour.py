@@ -28,6 +28,7 @@ _NAMES = {1: "BT.709", 4: "FCC", 5: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 _SAME_AS = {6: 5}
 _UNSAID = {2, 3}
 _HIGH_DEFINITION = 720
+_PALETTES = frozenset({"pal8", "monoblack", "monowhite"})
 _HDR = {16: "PQ", 18: "HLG"}
 _STRIP = 40
 """Rows that are converted together, even: their intermediate results stay in the cache."""
@@ -123,8 +124,11 @@ class Colour:
                 hint="Convert it to SDR (BT.709) with a tone-mapping tool first.",
             )
         full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
-        if frame.format.is_rgb:
+        if frame.format.is_rgb or frame.format.name in _PALETTES:
             return cls(RGB, full=True)
+        if frame.format.name.startswith("gray"):
+            # Luma alone is the same in every matrix, and whoever says nothing means the whole range.
+            return cls(BT709, full=frame.color_range != LIMITED)
         notes: list[str] = []
         matrix = _SAME_AS.get(frame.colorspace, frame.colorspace)
         if matrix in _UNSAID:

@@ -176,9 +176,8 @@ def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -
         except InvalidInput as error:
             warnings.append(f"{error.message} It was left out.")
             audio = None
-    with opened(path, threads=0) as (_, clip):
-        images = images_of(decoder, clip, timeline.frame_index[ticks])
-        write_frames(images, timeline.rate, copy, audio=audio)
+    images = images_of(decoder, timeline.frame_index[ticks])
+    write_frames(images, timeline.rate, copy, audio=audio)
     return decoder.warnings + warnings
 
 
