@@ -5,7 +5,8 @@ from __future__ import annotations
 # PyAV leaves the keyword arguments of its stubs and the stream of its packets unannotated.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportMissingTypeArgument=false
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -22,8 +23,10 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from ..errors import InvalidInput
-from ..files.open_video import exact
+from ..files.open_video import OpenVideo, exact
+from ..files.packets import frames_in, packets_of
 from ..files.probe import VideoInfo, probe
+from ..files.turn import UPRIGHT, Turn
 from ..sizes import Size
 from .problems import InputRefused, Problem
 from .upscale_image import MARK, MOST_PIXELS
@@ -73,7 +76,7 @@ def upscale(
             if not reader.streams.video:
                 raise InputRefused(Problem.DAMAGED, "The file holds no video.")
             video = reader.streams.video[0]
-            turn = _Turn(_rotation(source))
+            turn = _Turner(_turn(source))
             shown = turn.shown((video.width, video.height))
             size = target_size(shown)
             passes = size == shown and _is_mp4(source)
@@ -100,7 +103,7 @@ class _Transfer:
         size: Size,
         *,
         encoding: Encoding,
-        turn: _Turn,
+        turn: _Turner,
     ) -> None:
         self._reader, self._video, self._writer, self._size = reader, video, writer, size
         self._turn = turn
@@ -111,11 +114,15 @@ class _Transfer:
             stream.index: writer.add_stream_from_template(stream) for stream in reader.streams.audio
         }
         self._next = 0
+        self._next_possible = -(1 << 62)
+        # AVI stores no times: frames leave the decoder in the order, and at the times, of the packets' own.
+        self._stored: deque[int] | None = deque() if reader.format.name == "avi" else None
         writer.metadata["comment"] = MARK
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Do it, until the end or until stopped."""
-        for packet in self._reader.demux(self._video, *self._reader.streams.audio):
+        clip = OpenVideo(self._reader, self._video)
+        for packet in packets_of(clip, self._video, *self._reader.streams.audio):
             if stopped():
                 break
             if packet.stream.index == self._video.index:
@@ -146,8 +153,9 @@ class _Transfer:
         return out
 
     def _encode(self, packet: Packet) -> Iterator[Packet]:
-        for frame in packet.decode():
-            assert isinstance(frame, VideoFrame)
+        if self._stored is not None and packet.size and packet.dts is not None:
+            self._stored.append(packet.dts)
+        for frame in frames_in(packet):
             yield from self._out.encode(self._scale(frame))
 
     def _scale(self, frame: VideoFrame) -> VideoFrame:
@@ -161,30 +169,29 @@ class _Transfer:
             dst_color_range=frame.color_range,
         )
         scaled = self._turn.apply(scaled)
-        scaled.pts = self._next if frame.pts is None else self._ticks.convert(frame.pts)
+        stamp = frame.pts
+        if self._stored is not None:
+            stamp = self._stored.popleft() if self._stored else None
+        scaled.pts = max(self._next_possible, self._next if stamp is None else self._ticks.convert(stamp))
+        self._next_possible = scaled.pts + 1
         scaled.time_base = self._ticks.out
         scaled.duration = round(1 / (self._rate * self._ticks.out))
         self._next = scaled.pts + scaled.duration
         return scaled
 
 
-class _Turn:
-    """Turns pictures upright; ``degrees`` clockwise, in quarters."""
+class _Turner:
+    """Lays pictures the way that they are to be shown."""
 
-    _FILTERS: Mapping[int, tuple[tuple[str, str], ...]] = {
-        90: (("transpose", "clock"),),
-        180: (("hflip", ""), ("vflip", "")),
-        270: (("transpose", "cclock"),),
-    }
-
-    def __init__(self, degrees: int) -> None:
-        self._filters = self._FILTERS.get(degrees, ())
-        self._swaps = degrees in (90, 270)
+    def __init__(self, turn: Turn) -> None:
+        steps = (
+            ("transpose", "cclock_flip", turn.transposed),
+            ("hflip", "", turn.mirrored),
+            ("vflip", "", turn.flipped),
+        )
+        self._filters = [(name, options) for name, options, wanted in steps if wanted]
         self._graph: Graph | None = None
-
-    def shown(self, size: Size) -> Size:
-        """A size with its sides swapped if turning does that; the same way there and back."""
-        return (size[1], size[0]) if self._swaps else size
+        self.shown = turn.shown
 
     def apply(self, frame: VideoFrame) -> VideoFrame:
         """The frame, upright. Its time is lost."""
@@ -203,12 +210,12 @@ class _Turn:
         return turned
 
 
-def _rotation(source: Path) -> int:
+def _turn(source: Path) -> Turn:
     try:
         info = probe(source)
     except InvalidInput:
         raise InputRefused(Problem.DAMAGED, "The video could not be decoded.") from None
-    return info.rotation if isinstance(info, VideoInfo) else 0
+    return info.turn if isinstance(info, VideoInfo) else UPRIGHT
 
 
 class _Ticks:
