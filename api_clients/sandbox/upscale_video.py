@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 
 from ..errors import InvalidInput
 from ..files.open_video import OpenVideo, exact
-from ..files.packets import frames_in, packets_of
+from ..files.packets import codec_of, frames_in, packets_of
 from ..files.probe import VideoInfo, probe
 from ..files.turn import UPRIGHT, Turn
 from ..sizes import Size
@@ -34,6 +34,9 @@ from .upscale_image import MARK, MOST_PIXELS
 _SHORTEST_HEVC_SIDE = 64
 """x265 writes past its buffers with some narrower pictures (48 pixels), which ends the whole process."""
 
+_MP4_SOUND = frozenset({"aac", "ac3", "alac", "dts", "eac3", "flac", "mp2", "mp3", "opus", "vorbis"}) | {
+    f"pcm_{kind}{order}" for kind in ("f32", "f64", "s16", "s24", "s32") for order in ("be", "le")
+}
 _CRF = {"low": "28", "medium": "22", "high": "16"}
 
 
@@ -55,8 +58,9 @@ def upscale(
     """Enlarge a clip into an MP4 file.
 
     Every frame keeps its time, so the frame rate stays exact, also a varying one. Sound is copied packet by
-    packet. Colour space and range are kept. A clip that is shown rotated is written upright. An MP4 whose
-    size does not change is passed through as it is: the file is moved.
+    packet, or left out where MP4 does not take it. Colour space and range are kept. A clip that is shown
+    rotated is written upright. An MP4 whose size does not change is passed through as it is: the file is
+    moved.
 
     Args:
         source: MP4, MOV, AVI or WebM.
@@ -69,7 +73,7 @@ def upscale(
         The result's size; both sides are even, as the codecs need it.
 
     Raises:
-        InputRefused: it does not decode, its sound does not fit into MP4, or it is too large.
+        InputRefused: it does not decode, or it is too large.
     """
     try:
         with av.open(str(source)) as reader:
@@ -111,7 +115,9 @@ class _Transfer:
         self._ticks = _Ticks(exact(video.time_base) or Fraction(1, 90_000), self._rate)
         self._out = self._open_encoder(encoding)
         self._sound: dict[int, AudioStream] = {
-            stream.index: writer.add_stream_from_template(stream) for stream in reader.streams.audio
+            stream.index: writer.add_stream_from_template(stream)
+            for stream in reader.streams.audio
+            if _fits(stream)
         }
         self._next = 0
         self._next_possible = -(1 << 62)
@@ -122,7 +128,8 @@ class _Transfer:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Do it, until the end or until stopped."""
         clip = OpenVideo(self._reader, self._video)
-        for packet in packets_of(clip, self._video, *self._reader.streams.audio):
+        sound = [stream for stream in self._reader.streams.audio if stream.index in self._sound]
+        for packet in packets_of(clip, self._video, *sound):
             if stopped():
                 break
             if packet.stream.index == self._video.index:
@@ -208,6 +215,13 @@ class _Turner:
         turned = self._graph.pull()
         assert isinstance(turned, VideoFrame)
         return turned
+
+
+def _fits(sound: AudioStream) -> bool:
+    # The wrapper has no context for a codec that it has no decoder for, whatever its type hints say.
+    if sound.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return False
+    return codec_of(sound) in _MP4_SOUND
 
 
 def _turn(source: Path) -> Turn:

@@ -20,6 +20,8 @@ _JITTER = Fraction(1, 20)
 """Part of a frame's time by which it may be off the even rate, besides the container's own rounding."""
 _LATE = 0.3
 """Part of a frame's time by which single frames may be off a rate that most of them keep."""
+_MOST = 0.95
+"""Part of the frames that have to be no later than that."""
 _MOST_REPEATS = 8
 
 Times: TypeAlias = npt.NDArray[np.int64]
@@ -116,7 +118,7 @@ def _on_ticks(
         places = places - float(np.median(places - np.rint(places)))
         ticks: Times = np.rint(places).astype(np.int64)
         off: npt.NDArray[np.float64] = np.abs(places - ticks)
-        if float(off.max()) <= _LATE + rounding / 2 and bool(np.all(np.diff(ticks) > 0)):
+        if float(np.quantile(off, _MOST)) <= _LATE + rounding / 2 and bool(np.all(np.diff(ticks) > 0)):
             fitting.append((float(off.mean()), rate, ticks - ticks[0]))
     if not fitting:
         return None

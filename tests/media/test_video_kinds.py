@@ -173,3 +173,10 @@ def test_palettes_and_gray_have_their_colours(tmp_path: Path, kind: str) -> None
     raw = ffmpeg("-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
     wanted = np.frombuffer(raw, np.uint8).reshape(-1, 64, 96, 3) / 255
     assert np.abs(read_frames(path).images.numpy() - wanted).max() < 0.01
+
+
+def test_a_first_frame_that_is_too_long_does_not_change_the_rate(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clip.mkv", "-c:v", "libx264", rate="25", change="setpts='PTS+gt(N,0)*0.021/TB'")
+    timeline = read_timeline(path)
+    assert timeline.rate == 25
+    assert set(timeline.frame_index.tolist()) == set(range(timeline.frames))

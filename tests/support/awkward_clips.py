@@ -13,7 +13,7 @@ import numpy as np
 WIDTH, HEIGHT = 240, 48
 _STEP = 3
 _X264 = ("-c:v", "libx264", "-preset", "fast", "-bf", "2", "-b_strategy", "0", "-g", "10")
-_X265_OPEN = "log-level=error:keyint=10:min-keyint=10:scenecut=0:pools=1"
+_X265_OPEN = "log-level=error:crf=4:keyint=10:min-keyint=10:scenecut=0:pools=1"
 _X264_OPEN = "open-gop=1:bframes=3:scenecut=0"
 
 ENCODED = {
@@ -22,8 +22,8 @@ ENCODED = {
     "divx.avi": ("-c:v", "mpeg4", "-bf", "2", "-g", "12"),
     "motion-jpeg.avi": ("-c:v", "mjpeg"),
     "open-265.mp4": ("-c:v", "libx265", "-x265-params", _X265_OPEN),
-    "open-264.mov": ("-c:v", "libx264", "-g", "10", "-x264-params", _X264_OPEN),
-    "open-264.mkv": ("-c:v", "libx264", "-g", "10", "-x264-params", _X264_OPEN),
+    "open-264.mov": ("-c:v", "libx264", "-crf", "4", "-g", "10", "-x264-params", _X264_OPEN),
+    "open-264.mkv": ("-c:v", "libx264", "-crf", "4", "-g", "10", "-x264-params", _X264_OPEN),
     "mpeg2.mkv": ("-c:v", "mpeg2video", "-g", "8", "-bf", "2"),
     "mpeg2.avi": ("-c:v", "mpeg2video", "-g", "8", "-bf", "2"),
     "vp9.webm": ("-c:v", "libvpx-vp9", "-b:v", "200k", "-auto-alt-ref", "1", "-lag-in-frames", "16"),
