@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -20,7 +22,7 @@ _VP8_SHOWN = 0x10
 _SUPERFRAME = 0b110
 
 
-def packets_of(clip: OpenVideo, *streams: Stream) -> Iterator[Packet[Any]]:
+def packets_of(container: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
     """The packets of streams in the order they are stored, the empty ones at the end included.
 
     Where reading fails, it goes on behind.
@@ -31,7 +33,7 @@ def packets_of(clip: OpenVideo, *streams: Stream) -> Iterator[Packet[Any]]:
     failures, read = 0, False
     while True:
         try:
-            for packet in clip.container.demux(*streams):
+            for packet in container.demux(*streams):
                 failures, read = 0, read or packet.size > 0
                 yield packet
         except DAMAGED:
@@ -45,8 +47,17 @@ def packets_of(clip: OpenVideo, *streams: Stream) -> Iterator[Packet[Any]]:
 
 def frames_in(packet: Packet[Any]) -> list[VideoFrame]:
     """The frames that a decoder gives for a packet; none where it is broken."""
+    return cast("list[VideoFrame]", _decoded(packet))
+
+
+def sound_in(packet: Packet[Any]) -> list[AudioFrame]:
+    """As ``frames_in``, of sound."""
+    return cast("list[AudioFrame]", _decoded(packet))
+
+
+def _decoded(packet: Packet[Any]) -> list[Any]:
     try:
-        return cast("list[VideoFrame]", packet.decode())
+        return packet.decode()
     except DAMAGED:
         return []
 
@@ -62,7 +73,7 @@ def decode_first(video: OpenVideo) -> tuple[VideoFrame, float]:
         FFmpegError, ValueError: it is damaged.
     """
     reached = 0.0
-    for packet in packets_of(video):
+    for packet in packets_of(video.container):
         reached = max(reached, end_of(packet))
         if packet.stream_index == video.video.index:
             for frame in frames_in(packet):

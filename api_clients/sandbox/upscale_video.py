@@ -23,7 +23,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from ..errors import InvalidInput
-from ..files.open_video import OpenVideo, exact
+from ..files.open_video import exact
 from ..files.packets import codec_of, frames_in, packets_of
 from ..files.probe import VideoInfo, probe
 from ..files.turn import UPRIGHT, Turn
@@ -127,9 +127,8 @@ class _Transfer:
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Do it, until the end or until stopped."""
-        clip = OpenVideo(self._reader, self._video)
         sound = [stream for stream in self._reader.streams.audio if stream.index in self._sound]
-        for packet in packets_of(clip, self._video, *sound):
+        for packet in packets_of(self._reader, self._video, *sound):
             if stopped():
                 break
             if packet.stream.index == self._video.index:

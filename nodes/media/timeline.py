@@ -47,7 +47,7 @@ class Timeline:
             the time at which it is shown.
         frame_index: for each tick of the even rate, the index of the frame shown then.
         rate: frames a second, even.
-        has_audio: whether there is an audio track.
+        sound_tracks: how many there are.
         warnings: what is odd, as sentences.
     """
 
@@ -57,7 +57,7 @@ class Timeline:
     keys: frozenset[int]
     frame_index: npt.NDArray[np.int64]
     rate: Fraction
-    has_audio: bool
+    sound_tracks: int
     warnings: tuple[str, ...]
     counted: bool = False
 
@@ -129,7 +129,7 @@ def read_timeline(path: Path) -> Timeline:
 def timeline_of(kind: str, clip: OpenVideo, path: Path) -> Timeline:
     """As ``read_timeline``, of a clip that is just opened; opening takes far longer than this."""
     reader = TimelineReader(kind, clip, path)
-    for packet in packets_of(clip, clip.video):
+    for packet in packets_of(clip.container, clip.video):
         reader.add(packet)
     return reader.timeline()
 
@@ -221,7 +221,7 @@ class TimelineReader:
             keys=keys or frozenset(),
             frame_index=rated.frame_index,
             rate=rated.rate,
-            has_audio=bool(self._clip.container.streams.audio),
+            sound_tracks=len(self._clip.container.streams.audio),
             warnings=(*_left_out(left_out), *rated.warnings),
             counted=keys is None,
         )
@@ -237,7 +237,7 @@ class TimelineReader:
             return frozenset()
         had: set[int] = set()
         with opened(self._path) as (_, clip):
-            for number, packet in enumerate(packets_of(clip, clip.video)):
+            for number, packet in enumerate(packets_of(clip.container, clip.video)):
                 for frame in frames_in(packet):
                     if frame.pts is None:
                         continue
@@ -251,7 +251,7 @@ class TimelineReader:
     def _decodable(self) -> int:
         """How many frames there are when all is decoded."""
         with opened(self._path, threads=0) as (_, clip):
-            return sum(len(frames_in(packet)) for packet in packets_of(clip, clip.video))
+            return sum(len(frames_in(packet)) for packet in packets_of(clip.container, clip.video))
 
 
 def _left_out(count: int) -> tuple[str, ...]:

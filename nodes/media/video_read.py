@@ -22,7 +22,7 @@ from ...api_clients.errors import InvalidInput
 from ...api_clients.files.open_video import DAMAGED, OpenVideo
 from ...api_clients.files.packets import frames_in, packets_of
 from ...api_clients.files.turn import Turn
-from .audio import read_audio
+from .audio import other_sound, read_audio
 from .colour import Colour
 from .converter import Converter
 from .parallel import single_threaded_opencv
@@ -137,7 +137,7 @@ class Decoder:
             except DAMAGED:
                 return
         latest = -1
-        for packet in packets_of(clip, clip.video):
+        for packet in packets_of(clip.container, clip.video):
             for frame in frames_in(packet):
                 go_on()
                 index = latest + 1
@@ -211,9 +211,9 @@ def read_frames(
     whole = start == 0 and (count is None or start + count * stride >= len(timeline.frame_index))
     length = None if whole else len(indices) * stride / timeline.rate
     audio = None
-    if timeline.has_audio:
-        with opened(path) as (_, clip):
-            audio = read_audio(clip.container, timeline.start + start / timeline.rate, length)
+    if timeline.sound_tracks:
+        audio = read_audio(path, timeline.start + start / timeline.rate, length)
+        decoder.warnings += other_sound(timeline.sound_tracks)
     return Frames(images, audio, timeline.rate / stride, tuple(decoder.warnings))
 
 

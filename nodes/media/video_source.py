@@ -19,8 +19,8 @@ import numpy as np
 from ...api_clients.errors import InvalidInput
 from ...api_clients.files.sniff import SUFFIXES
 from ...api_clients.models import Limits
-from .audio import check_audio, read_audio
-from .timeline import Timeline, format_of_video, opened, read_timeline
+from .audio import check_audio, other_sound, read_audio
+from .timeline import Timeline, format_of_video, read_timeline
 from .video_read import Decoder, images_of
 from .video_remux import copy_range
 from .video_write import write_frames, write_video
@@ -135,10 +135,10 @@ def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFi
     frames = f"{stop - first} frames from number {first}" if start or length else "The clip"
     verb = "were" if start or length else "was"
     with _new(folder) as copy:
-        if copy_range(path, copy, timeline, first, stop):
-            return SourceFile(
-                copy, temporary=True, note=f"{frames} {verb} copied into MP4 without re-encoding."
-            )
+        changed = copy_range(path, copy, timeline, first, stop)
+        if changed is not None:
+            note = " ".join([f"{frames} {verb} copied into MP4 without re-encoding.", *changed])
+            return SourceFile(copy, temporary=True, note=note)
         warnings = _encode(path, copy, timeline, first, stop)
     sentence = f"{frames} {verb} re-encoded (H.264, crf 16), because it could not be copied exactly."
     return SourceFile(copy, temporary=True, note=" ".join([sentence, *warnings]))
@@ -165,11 +165,10 @@ def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -
     """Encode stored frames and their sound anew; what is odd, as sentences."""
     ticks = np.flatnonzero((timeline.frame_index >= first) & (timeline.frame_index < stop))
     decoder = Decoder(path, timeline)
-    with opened(path) as (_, clip):
-        begin = timeline.start + int(ticks[0]) / timeline.rate
-        length = None if stop == timeline.frames else len(ticks) / timeline.rate
-        audio = read_audio(clip.container, begin, length)
-    warnings: list[str] = []
+    begin = timeline.start + int(ticks[0]) / timeline.rate
+    length = None if stop == timeline.frames else len(ticks) / timeline.rate
+    audio = read_audio(path, begin, length)
+    warnings = other_sound(timeline.sound_tracks)
     if audio is not None:
         try:
             check_audio(audio)

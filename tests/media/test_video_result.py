@@ -67,13 +67,17 @@ def test_a_shorter_result_is_told_while_its_sound_is_put_back(clips: Path, tmp_p
     assert packets(whole, "audio") == packets(clips / "long.mp4", "audio")
 
 
-def test_sound_that_does_not_fit_is_said(clips: Path, tmp_path: Path) -> None:
-    compared = compare(clips / "pcm.mkv", clips / "silent.mp4", tmp_path / "whole.mp4")
-    assert not compared.restored
+def test_sound_that_does_not_fit_is_put_back_without_loss(clips: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    compared = compare(clips / "pcm.mkv", clips / "silent.mp4", whole)
+    assert compared.restored
     assert compared.notes == (
-        "The source's sound (pcm_s16le) does not fit into MP4, so the result has none.",
+        "The source's sound was put back as ALAC, which is lossless, since MP4 does not take pcm_s16le.",
     )
-    assert not list(tmp_path.iterdir())
+    before, after = read_frames(clips / "pcm.mkv").audio, read_frames(whole).audio
+    assert before is not None
+    assert after is not None
+    assert torch.equal(after["waveform"], before["waveform"])
 
 
 @pytest.mark.parametrize(("result", "source"), [("plain.mp4", "long.mp4"), ("silent.mp4", "silent.mp4")])
