@@ -109,6 +109,8 @@ def _check_end(video: OpenVideo, reached: float) -> None:
     """
     seconds = video.seconds
     start = video.container.start_time or 0
+    if "matroska" in video.container.format.name:
+        start = 0  # its length counts from 0, whenever its first frame is shown
     decoded = True
     if seconds is not None and seconds > _TAIL_SECONDS:
         video.container.seek(start + int((seconds - _TAIL_SECONDS) * _MICROSECONDS))

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import errno
 import heapq
 import math
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
+from ...api_clients.errors import InvalidInput
 from ...api_clients.files.atomic_write import cannot_write
 from ...api_clients.files.open_video import DAMAGED, OpenVideo, exact
 from ...api_clients.files.packets import codec_of, packets_of
@@ -25,6 +27,8 @@ from .sound_track import Shared, SoundPlan, add_encoder, encoded, known_sound, s
 from .timeline import Timeline, damage_of, opened, read_timeline
 
 MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
+_LARGEST_OF_SYSTEM = 4095
+"""Errors with larger numbers are libav's own."""
 _LARGEST_CLOCK = (1 << 31) - 1
 
 
@@ -160,6 +164,7 @@ def write_packets(destination: Path, *tracks: Track) -> None:
         tracks: what goes into the file.
 
     Raises:
+        InvalidInput: MP4 does not take the packets.
         StorageFailed: it cannot be written; whatever reading the packets raises is raised as it is.
     """
     streams = [track.stream for track in tracks]
@@ -176,6 +181,8 @@ def write_packets(destination: Path, *tracks: Track) -> None:
         destination.unlink(missing_ok=True)
         number = getattr(error, "errno", None)
         reason = getattr(error, "strerror", None) or clean(error)
+        if number is None or number == errno.EINVAL or number > _LARGEST_OF_SYSTEM:
+            raise InvalidInput(f"The clip cannot be put into MP4: {reason}.", hint="Save it again.") from None
         raise cannot_write(destination, OSError(number, reason)) from None
     except BaseException:
         destination.unlink(missing_ok=True)
