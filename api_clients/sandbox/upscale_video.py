@@ -16,7 +16,6 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
@@ -26,7 +25,7 @@ from ..errors import InvalidInput
 from ..files.open_video import exact
 from ..files.packets import codec_of, frames_in, packets_of
 from ..files.probe import VideoInfo, probe
-from ..files.turn import UPRIGHT, Turn
+from ..files.turn import UPRIGHT, Turn, Turner
 from ..sizes import Size
 from .problems import InputRefused, Problem
 from .upscale_image import MARK, MOST_PIXELS
@@ -80,7 +79,7 @@ def upscale(
             if not reader.streams.video:
                 raise InputRefused(Problem.DAMAGED, "The file holds no video.")
             video = reader.streams.video[0]
-            turn = _Turner(_turn(source))
+            turn = Turner(_turn(source))
             shown = turn.shown((video.width, video.height))
             size = target_size(shown)
             passes = size == shown and _is_mp4(source)
@@ -107,7 +106,7 @@ class _Transfer:
         size: Size,
         *,
         encoding: Encoding,
-        turn: _Turner,
+        turn: Turner,
     ) -> None:
         self._reader, self._video, self._writer, self._size = reader, video, writer, size
         self._turn = turn
@@ -184,36 +183,6 @@ class _Transfer:
         scaled.duration = round(1 / (self._rate * self._ticks.out))
         self._next = scaled.pts + scaled.duration
         return scaled
-
-
-class _Turner:
-    """Lays pictures the way that they are to be shown."""
-
-    def __init__(self, turn: Turn) -> None:
-        steps = (
-            ("transpose", "cclock_flip", turn.transposed),
-            ("hflip", "", turn.mirrored),
-            ("vflip", "", turn.flipped),
-        )
-        self._filters = [(name, options) for name, options, wanted in steps if wanted]
-        self._graph: Graph | None = None
-        self.shown = turn.shown
-
-    def apply(self, frame: VideoFrame) -> VideoFrame:
-        """The frame, upright. Its time is lost."""
-        if not self._filters:
-            return frame
-        if self._graph is None:
-            self._graph = Graph()
-            buffer = self._graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
-            )
-            steps = [self._graph.add(*step) for step in self._filters]
-            self._graph.link_nodes(buffer, *steps, self._graph.add("buffersink")).configure()
-        self._graph.push(frame)
-        turned = self._graph.pull()
-        assert isinstance(turned, VideoFrame)
-        return turned
 
 
 def _fits(sound: AudioStream) -> bool:

@@ -29,7 +29,8 @@ _SAME_AS = {6: 5}
 _UNSAID = {2, 3}
 _HIGH_DEFINITION = 720
 _PALETTES = frozenset({"pal8", "monoblack", "monowhite"})
-_HDR = {16: "PQ", 18: "HLG"}
+HDR = {16: "PQ", 18: "HLG"}
+"""Transfers of HDR by their number in ITU-T H.273."""
 _STRIP = 40
 """Rows that are converted together, even: their intermediate results stay in the cache."""
 
@@ -118,9 +119,9 @@ class Colour:
         Raises:
             InvalidInput: it is HDR, or its matrix is none that can be inverted here.
         """
-        if decoder.color_trc in _HDR:
+        if decoder.color_trc in HDR:
             raise InvalidInput(
-                f"The clip is HDR ({_HDR[decoder.color_trc]}); pictures here are SDR, 0 to 1.",
+                f"The clip is HDR ({HDR[decoder.color_trc]}); pictures here are SDR, 0 to 1.",
                 hint="Convert it to SDR (BT.709) with a tone-mapping tool first.",
             )
         full = frame.color_range == FULL or frame.format.name.startswith("yuvj")

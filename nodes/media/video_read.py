@@ -62,12 +62,14 @@ class Decoder:
     Attributes:
         path: the clip.
         timeline: of the clip.
+        as_codes: whether the frames are not to be converted, so that HDR is welcome.
         colour: how the codes are meant; known from the first frame on.
         warnings: what is odd, as sentences; complete when all frames are decoded.
     """
 
     path: Path
     timeline: Timeline
+    as_codes: bool = False
     colour: Colour | None = None
     warnings: list[str] = field(default_factory=list)
     _size: tuple[int, int, Turn] | None = None
@@ -154,8 +156,10 @@ class Decoder:
         size = frame.width, frame.height, Turn.of(frame)
         if self._size is None:
             self._size = size
-            self.colour = Colour.of(frame, clip.video.codec_context)
-            self.warnings += [*self.timeline.warnings, *self.colour.notes, *_warnings_about(frame, clip)]
+            self.warnings += [*self.timeline.warnings, *_warnings_about(frame, clip)]
+            if not self.as_codes:
+                self.colour = Colour.of(frame, clip.video.codec_context)
+                self.warnings += self.colour.notes
         elif size != self._size:
             raise InvalidInput(
                 f"The frame size of {self.path} changes from {self._size[0]} x {self._size[1]} to "
@@ -233,6 +237,14 @@ def images_of(decoder: Decoder, indices: npt.NDArray[np.int64]) -> Iterator[torc
         _convert(frame, image, converter)
         for _ in repeats[index]:
             yield torch.from_numpy(image)
+
+
+def codes_of(decoder: Decoder, indices: npt.NDArray[np.int64]) -> Iterator[av.VideoFrame]:
+    """As ``images_of``, as decoded."""
+    repeats = _rows(indices)
+    for index, frame in decoder.decode(np.array(list(repeats))):
+        for _ in repeats[index]:
+            yield frame
 
 
 def _read_images(

@@ -20,8 +20,9 @@ from ...api_clients.errors import InvalidInput
 from ...api_clients.files.sniff import SUFFIXES
 from ...api_clients.models import Limits
 from .audio import check_audio, other_sound, read_audio
-from .timeline import Timeline, format_of_video, read_timeline
-from .video_read import Decoder, images_of
+from .timeline import Timeline, format_of_video, opened, read_timeline
+from .video_hdr import Tags, write_codes
+from .video_read import Decoder, codes_of, images_of
 from .video_remux import copy_range
 from .video_write import write_frames, write_video
 
@@ -139,8 +140,8 @@ def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFi
         if changed is not None:
             note = " ".join([f"{frames} {verb} copied into MP4 without re-encoding.", *changed])
             return SourceFile(copy, temporary=True, note=note)
-        warnings = _encode(path, copy, timeline, first, stop)
-    sentence = f"{frames} {verb} re-encoded (H.264, crf 16), because it could not be copied exactly."
+        codec, warnings = _encode(path, copy, timeline, first, stop)
+    sentence = f"{frames} {verb} re-encoded ({codec}, crf 16), because it could not be copied exactly."
     return SourceFile(copy, temporary=True, note=" ".join([sentence, *warnings]))
 
 
@@ -161,10 +162,12 @@ def window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, 
     return first, stop
 
 
-def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -> list[str]:
-    """Encode stored frames and their sound anew; what is odd, as sentences."""
+def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -> tuple[str, list[str]]:
+    """Encode stored frames and their sound anew: how, and what is odd, as sentences."""
     ticks = np.flatnonzero((timeline.frame_index >= first) & (timeline.frame_index < stop))
-    decoder = Decoder(path, timeline)
+    with opened(path) as (_, clip):
+        tags = Tags.of(clip.video.codec_context)
+    decoder = Decoder(path, timeline, as_codes=tags.hdr)
     begin = timeline.start + int(ticks[0]) / timeline.rate
     length = None if stop == timeline.frames else len(ticks) / timeline.rate
     audio = read_audio(path, begin, length)
@@ -175,9 +178,12 @@ def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -
         except InvalidInput as error:
             warnings.append(f"{error.message} It was left out.")
             audio = None
-    images = images_of(decoder, timeline.frame_index[ticks])
-    write_frames(images, timeline.rate, copy, audio=audio)
-    return decoder.warnings + warnings
+    indices = timeline.frame_index[ticks]
+    if tags.hdr:
+        write_codes(codes_of(decoder, indices), timeline.rate, copy, tags, audio=audio)
+        return "H.265 of 10 bits, HDR as it is", decoder.warnings + warnings
+    write_frames(images_of(decoder, indices), timeline.rate, copy, audio=audio)
+    return "H.264", decoder.warnings + warnings
 
 
 @contextmanager
