@@ -122,3 +122,22 @@ def test_it_is_said_which_file_is_damaged(clips: Path, tmp_path: Path, which: st
 def test_where_nothing_can_be_written_that_is_the_error(clips: Path, tmp_path: Path) -> None:
     with pytest.raises(RemoteUpscaleError, match=r"whole\.mp4 cannot be written"):
         compare(clips / "long.mp4", clips / "silent.mp4", tmp_path / "no such folder" / "whole.mp4")
+
+
+def test_sound_is_put_back_though_times_cannot_be_compared(clips: Path, tmp_path: Path) -> None:
+    source, whole = tmp_path / "still.mkv", tmp_path / "whole.mp4"
+    with av.open(str(clips / "long.mp4")) as given, av.open(str(source), "w") as made:
+        copies = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
+        for number, packet in enumerate(given.demux()):
+            if packet.dts is None or (packet.stream.type == "video" and number > 20):
+                continue
+            kind, packet.stream = packet.stream.type, copies[packet.stream.index]
+            if kind == "video" and packet.dts > 0:  # the others come an hour later
+                packet.pts += round(3600 / packet.time_base)
+                packet.dts += round(3600 / packet.time_base)
+            made.mux(packet)
+    compared = compare(source, clips / "silent.mp4", whole)
+    assert compared.restored
+    assert compared.notes[0] == "The source's sound was put back."
+    assert "was not found out" in compared.notes[1]
+    assert packets(whole, "audio")
