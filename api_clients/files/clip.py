@@ -12,7 +12,9 @@ from av.video.frame import VideoFrame
 from ..errors import BadResponse, InvalidInput, Meaning
 from .formats.structure import Source
 from .info import VideoInfo
-from .open_video import OpenVideo, decode_first, end_of, exact, libav_damage_as, open_video
+from .open_video import OpenVideo, exact, libav_damage_as, open_video
+from .packets import codec_of, decode_first, end_of
+from .turn import Turn
 
 _TAIL_SECONDS = 1.0
 _MICROSECONDS = 1_000_000
@@ -82,9 +84,8 @@ def _damaged_end() -> BadResponse:
 
 def _info(video: OpenVideo, first: VideoFrame, source: Source) -> VideoInfo:
     stream = video.video
-    width, height, rotation = first.width, first.height, -first.rotation % 360
-    if rotation in {90, 270}:
-        width, height = height, width
+    turn = Turn.of(first)
+    width, height = turn.shown((first.width, first.height))
     return VideoInfo(
         format=source.format,
         width=width,
@@ -93,9 +94,9 @@ def _info(video: OpenVideo, first: VideoFrame, source: Source) -> VideoInfo:
         frames=stream.frames or None,
         seconds=video.seconds,
         audio=bool(video.container.streams.audio),
-        codec=stream.codec_context.name,
+        codec=codec_of(stream),
         bytes=source.size,
-        rotation=rotation,
+        turn=turn,
         sample_aspect=exact(stream.sample_aspect_ratio) or Fraction(1),
     )
 
@@ -103,6 +104,8 @@ def _info(video: OpenVideo, first: VideoFrame, source: Source) -> VideoInfo:
 def _check_end(video: OpenVideo, reached: float) -> None:
     seconds = video.seconds
     start = video.container.start_time or 0
+    if "matroska" in video.container.format.name:
+        start = 0  # its length counts from 0, whenever its first frame is shown
     decoded = True
     if seconds is not None and seconds > _TAIL_SECONDS:
         video.container.seek(start + int((seconds - _TAIL_SECONDS) * _MICROSECONDS))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from .turn import UPRIGHT, Turn
+
 
 @dataclass(frozen=True)
 class ImageInfo:
@@ -57,7 +59,7 @@ class VideoInfo:
         audio: whether it has sound.
         codec: of the picture, as libav calls it, e.g. ``h264``.
         bytes: size of the file.
-        rotation: degrees clockwise by which stored frames are turned for display: 0, 90, 180 or 270.
+        turn: what is done to stored frames for display.
         sample_aspect: a pixel's width to its height.
     """
 
@@ -70,13 +72,18 @@ class VideoInfo:
     audio: bool
     codec: str
     bytes: int
-    rotation: int = 0
+    turn: Turn = UPRIGHT
     sample_aspect: Fraction = Fraction(1)
 
     @property
     def size(self) -> tuple[int, int]:
         """As (width, height)."""
         return self.width, self.height
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise by which stored frames are turned for display: 0, 90, 180 or 270."""
+        return self.turn.degrees
 
 
 Info = ImageInfo | VideoInfo

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
 from av.stream import Disposition
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..errors import InvalidInput, RemoteUpscaleError
@@ -112,29 +110,3 @@ def open_video(path: Path, format: str, *, max_pixels: int) -> Generator[OpenVid
             )
         video.codec_context.thread_count = 1
         yield OpenVideo(container, video)
-
-
-def decode_first(video: OpenVideo) -> tuple[VideoFrame, float]:
-    """Decode the first frame of a clip that is just opened.
-
-    Returns:
-        The frame, and how far the packets reach that were read for it, in seconds on the clip's own clock.
-
-    Raises:
-        InvalidInput: not one frame can be had from it.
-        FFmpegError, ValueError: it is damaged.
-    """
-    reached = 0.0
-    for packet in video.container.demux():
-        reached = max(reached, end_of(packet))
-        if packet.stream is video.video:
-            for frame in cast("list[VideoFrame]", packet.decode()):
-                return frame, reached
-    raise InvalidInput("There is not one frame in the clip.", hint="Save it again.")
-
-
-def end_of(packet: Packet[Any]) -> float:
-    """When what is in a packet ends, in seconds on the clip's own clock; 0 where it does not say it."""
-    if packet.pts is None:
-        return 0.0
-    return float((packet.pts + (packet.duration or 0)) * packet.time_base)

@@ -5,7 +5,8 @@ from __future__ import annotations
 # PyAV leaves the keyword arguments of its stubs and the stream of its packets unannotated.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportMissingTypeArgument=false
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -15,7 +16,6 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
@@ -23,7 +23,10 @@ from av.video.stream import VideoStream
 
 from ..errors import InvalidInput
 from ..files.open_video import exact
+from ..files.packets import codec_of, frames_in, packets_of
 from ..files.probe import VideoInfo, probe
+from ..files.turn import UPRIGHT, Turn
+from ..files.turner import Turner
 from ..sizes import Size
 from .problems import InputRefused, Problem
 from .upscale_image import MARK, MOST_PIXELS
@@ -31,6 +34,9 @@ from .upscale_image import MARK, MOST_PIXELS
 _SHORTEST_HEVC_SIDE = 64
 """x265 writes past its buffers with some narrower pictures (48 pixels), which ends the whole process."""
 
+_MP4_SOUND = frozenset({"aac", "ac3", "alac", "dts", "eac3", "flac", "mp2", "mp3", "opus", "vorbis"}) | {
+    f"pcm_{kind}{order}" for kind in ("f32", "f64", "s16", "s24", "s32") for order in ("be", "le")
+}
 _CRF = {"low": "28", "medium": "22", "high": "16"}
 
 
@@ -52,8 +58,9 @@ def upscale(
     """Enlarge a clip into an MP4 file.
 
     Every frame keeps its time, so the frame rate stays exact, also a varying one. Sound is copied packet by
-    packet. Colour space and range are kept. A clip that is shown rotated is written upright. An MP4 whose
-    size does not change is passed through as it is: the file is moved.
+    packet, or left out where MP4 does not take it. Colour space and range are kept. A clip that is shown
+    rotated is written upright. An MP4 whose size does not change is passed through as it is: the file is
+    moved.
 
     Args:
         source: MP4, MOV, AVI or WebM.
@@ -66,14 +73,14 @@ def upscale(
         The result's size; both sides are even, as the codecs need it.
 
     Raises:
-        InputRefused: it does not decode, its sound does not fit into MP4, or it is too large.
+        InputRefused: it does not decode, or it is too large.
     """
     try:
         with av.open(str(source)) as reader:
             if not reader.streams.video:
                 raise InputRefused(Problem.DAMAGED, "The file holds no video.")
             video = reader.streams.video[0]
-            turn = _Turn(_rotation(source))
+            turn = Turner(_turn(source))
             shown = turn.shown((video.width, video.height))
             size = target_size(shown)
             passes = size == shown and _is_mp4(source)
@@ -100,7 +107,7 @@ class _Transfer:
         size: Size,
         *,
         encoding: Encoding,
-        turn: _Turn,
+        turn: Turner,
     ) -> None:
         self._reader, self._video, self._writer, self._size = reader, video, writer, size
         self._turn = turn
@@ -108,14 +115,20 @@ class _Transfer:
         self._ticks = _Ticks(exact(video.time_base) or Fraction(1, 90_000), self._rate)
         self._out = self._open_encoder(encoding)
         self._sound: dict[int, AudioStream] = {
-            stream.index: writer.add_stream_from_template(stream) for stream in reader.streams.audio
+            stream.index: writer.add_stream_from_template(stream)
+            for stream in reader.streams.audio
+            if _fits(stream)
         }
         self._next = 0
+        self._next_possible = -(1 << 62)
+        # AVI stores no times: frames leave the decoder in the order, and at the times, of the packets' own.
+        self._stored: deque[int] | None = deque() if reader.format.name == "avi" else None
         writer.metadata["comment"] = MARK
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Do it, until the end or until stopped."""
-        for packet in self._reader.demux(self._video, *self._reader.streams.audio):
+        sound = [stream for stream in self._reader.streams.audio if stream.index in self._sound]
+        for packet in packets_of(self._reader, self._video, *sound):
             if stopped():
                 break
             if packet.stream.index == self._video.index:
@@ -146,8 +159,9 @@ class _Transfer:
         return out
 
     def _encode(self, packet: Packet) -> Iterator[Packet]:
-        for frame in packet.decode():
-            assert isinstance(frame, VideoFrame)
+        if self._stored is not None and packet.size and packet.dts is not None:
+            self._stored.append(packet.dts)
+        for frame in frames_in(packet):
             yield from self._out.encode(self._scale(frame))
 
     def _scale(self, frame: VideoFrame) -> VideoFrame:
@@ -161,54 +175,30 @@ class _Transfer:
             dst_color_range=frame.color_range,
         )
         scaled = self._turn.apply(scaled)
-        scaled.pts = self._next if frame.pts is None else self._ticks.convert(frame.pts)
+        stamp = frame.pts
+        if self._stored is not None:
+            stamp = self._stored.popleft() if self._stored else None
+        scaled.pts = max(self._next_possible, self._next if stamp is None else self._ticks.convert(stamp))
+        self._next_possible = scaled.pts + 1
         scaled.time_base = self._ticks.out
         scaled.duration = round(1 / (self._rate * self._ticks.out))
         self._next = scaled.pts + scaled.duration
         return scaled
 
 
-class _Turn:
-    """Turns pictures upright; ``degrees`` clockwise, in quarters."""
-
-    _FILTERS: Mapping[int, tuple[tuple[str, str], ...]] = {
-        90: (("transpose", "clock"),),
-        180: (("hflip", ""), ("vflip", "")),
-        270: (("transpose", "cclock"),),
-    }
-
-    def __init__(self, degrees: int) -> None:
-        self._filters = self._FILTERS.get(degrees, ())
-        self._swaps = degrees in (90, 270)
-        self._graph: Graph | None = None
-
-    def shown(self, size: Size) -> Size:
-        """A size with its sides swapped if turning does that; the same way there and back."""
-        return (size[1], size[0]) if self._swaps else size
-
-    def apply(self, frame: VideoFrame) -> VideoFrame:
-        """The frame, upright. Its time is lost."""
-        if not self._filters:
-            return frame
-        if self._graph is None:
-            self._graph = Graph()
-            buffer = self._graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
-            )
-            steps = [self._graph.add(*step) for step in self._filters]
-            self._graph.link_nodes(buffer, *steps, self._graph.add("buffersink")).configure()
-        self._graph.push(frame)
-        turned = self._graph.pull()
-        assert isinstance(turned, VideoFrame)
-        return turned
+def _fits(sound: AudioStream) -> bool:
+    # The wrapper has no context for a codec that it has no decoder for, whatever its type hints say.
+    if sound.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return False
+    return codec_of(sound) in _MP4_SOUND
 
 
-def _rotation(source: Path) -> int:
+def _turn(source: Path) -> Turn:
     try:
         info = probe(source)
     except InvalidInput:
         raise InputRefused(Problem.DAMAGED, "The video could not be decoded.") from None
-    return info.rotation if isinstance(info, VideoInfo) else 0
+    return info.turn if isinstance(info, VideoInfo) else UPRIGHT
 
 
 class _Ticks:

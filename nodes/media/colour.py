@@ -28,7 +28,9 @@ _NAMES = {1: "BT.709", 4: "FCC", 5: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 _SAME_AS = {6: 5}
 _UNSAID = {2, 3}
 _HIGH_DEFINITION = 720
-_HDR = {16: "PQ", 18: "HLG"}
+_PALETTES = frozenset({"pal8", "monoblack", "monowhite"})
+HDR = {16: "PQ", 18: "HLG"}
+"""Transfers of HDR by their number in ITU-T H.273."""
 _STRIP = 40
 """Rows that are converted together, even: their intermediate results stay in the cache."""
 
@@ -117,14 +119,17 @@ class Colour:
         Raises:
             InvalidInput: it is HDR, or its matrix is none that can be inverted here.
         """
-        if decoder.color_trc in _HDR:
+        if decoder.color_trc in HDR:
             raise InvalidInput(
-                f"The clip is HDR ({_HDR[decoder.color_trc]}); pictures here are SDR, 0 to 1.",
+                f"The clip is HDR ({HDR[decoder.color_trc]}); pictures here are SDR, 0 to 1.",
                 hint="Convert it to SDR (BT.709) with a tone-mapping tool first.",
             )
         full = frame.color_range == FULL or frame.format.name.startswith("yuvj")
-        if frame.format.is_rgb:
+        if frame.format.is_rgb or frame.format.name in _PALETTES:
             return cls(RGB, full=True)
+        if frame.format.name.startswith("gray"):
+            # Luma alone is the same in every matrix, and whoever says nothing means the whole range.
+            return cls(BT709, full=frame.color_range != LIMITED)
         notes: list[str] = []
         matrix = _SAME_AS.get(frame.colorspace, frame.colorspace)
         if matrix in _UNSAID:

@@ -4,32 +4,33 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 
 from ...api_clients.errors import InvalidInput
+from ...api_clients.files.formats.mp4 import boxes
 from ...api_clients.files.formats.structure import Source
 from ...api_clients.files.open_video import DAMAGED, OpenVideo, exact, open_video
+from ...api_clients.files.packets import codec_of, frames_in, is_shown, packets_of
 from ...api_clients.files.probe import MAX_FRAME_PIXELS
 from ...api_clients.files.sniff import VIDEO_FORMATS, format_of
 from ...api_clients.files.spliced_file import open_input
 from ...api_clients.text import clean
+from .even_rate import even, without_times
 
-_STANDARD_RATES = tuple(Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 120)) + tuple(
-    Fraction(n) for n in (24, 25, 30, 48, 50, 60, 100, 120)
-)
-_JITTER = Fraction(1, 20)
-"""Part of a frame's time by which it may be off the even rate, besides the container's own rounding."""
-_MOST_REPEATS = 8
+_REORDERED = frozenset({"h264", "hevc", "mpeg4", "mpeg1video", "mpeg2video", "vc1", "wmv3", "vvc"})
+"""Codecs whose frames may be stored in another order than they are shown in."""
+_MOST_LEADING = 400
+"""Packets that are decoded to see which pictures at the beginning of a cut clip can be had."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ class Timeline:
         times: of each frame, ascending, in units of ``time_base``; ``None`` where the container does not
             say them.
         keys: those of ``times`` where decoding can start.
+        counted: whether a decoded frame is told by how many came before it, as the container does not store
+            the time at which it is shown.
         frame_index: for each tick of the even rate, the index of the frame shown then.
         rate: frames a second, even.
-        has_audio: whether there is an audio track.
+        sound_tracks: how many there are.
         warnings: what is odd, as sentences.
     """
 
@@ -54,8 +57,9 @@ class Timeline:
     keys: frozenset[int]
     frame_index: npt.NDArray[np.int64]
     rate: Fraction
-    has_audio: bool
+    sound_tracks: int
     warnings: tuple[str, ...]
+    counted: bool = False
 
     @property
     def frames(self) -> int:
@@ -125,7 +129,7 @@ def read_timeline(path: Path) -> Timeline:
 def timeline_of(kind: str, clip: OpenVideo, path: Path) -> Timeline:
     """As ``read_timeline``, of a clip that is just opened; opening takes far longer than this."""
     reader = TimelineReader(kind, clip, path)
-    for packet in clip.container.demux(clip.video):
+    for packet in packets_of(clip.container, clip.video):
         reader.add(packet)
     return reader.timeline()
 
@@ -141,8 +145,10 @@ class TimelineReader:
 
     def __init__(self, kind: str, clip: OpenVideo, path: Path) -> None:
         self._kind, self._clip, self._path = kind, clip, path
+        self._codec = codec_of(clip.video)
         self._stamps: list[int | None] = []
-        self._keys: set[int] = set()
+        self._stored_at: list[int | None] = []
+        self._keys: list[int] = []
         self._stored = self._last = 0
         self._latest = -(1 << 63)
 
@@ -151,15 +157,16 @@ class TimelineReader:
         if not packet.size:
             return
         self._stored += 1
-        if packet.is_discard:
+        if packet.is_discard or not is_shown(packet, self._codec):
             return
         self._stamps.append(packet.pts)
+        self._stored_at.append(packet.dts)
         if packet.pts is None:
             return
         if packet.pts >= self._latest:
             self._latest, self._last = packet.pts, packet.duration or 0
         if packet.is_keyframe:
-            self._keys.add(packet.pts)
+            self._keys.append(packet.pts)
 
     def timeline(self) -> Timeline:
         """The timeline, once all packets were added.
@@ -170,78 +177,98 @@ class TimelineReader:
         if not self._stamps:
             raise InvalidInput(f"There is not one frame in {self._path}.", hint="Save it again.")
         announced = self._clip.video.frames
-        if announced > self._stored and self._kind in {"mp4", "mov"}:
+        if announced > self._stored and self._kind in {"mp4", "mov"} and _is_cut_off(self._path):
             raise InvalidInput(
                 f"{self._path} is cut off: {self._stored} of {announced} frames are in it.",
                 hint="Download or export it again.",
             )
-        return _timeline(self._kind, self._clip, self._stamps, frozenset(self._keys), self._last)
+        known = [stamp for stamp in self._stamps if stamp is not None]
+        unique = len(known) == len(self._stamps) == len(set(known))
+        if not unique or (self._kind == "avi" and self._codec in _REORDERED):
+            return self._counted()
+        left_out = self._undecodable(known)
+        times = np.sort(np.array([stamp for stamp in known if stamp not in left_out], np.int64))
+        return self._made(times, frozenset(self._keys) - left_out, len(left_out))
 
+    def _counted(self) -> Timeline:
+        """By the order of decoding: frames are shown at the times at which they are stored."""
+        stamps = self._stamps
+        left_out = 0
+        if self._kind != "avi" or stamps[0] != min(stamp or 0 for stamp in stamps):
+            left_out = max(0, len(stamps) - (self._decodable() or len(stamps)))
+        known = np.array([stamp for stamp in self._stored_at if stamp is not None], np.int64)
+        if len(known) == len(stamps) and bool(np.all(np.diff(known) > 0)):
+            return self._made(known[left_out:], None, left_out)
+        return self._made(len(stamps) - left_out, None, left_out)
 
-def _timeline(
-    kind: str, clip: OpenVideo, stamps: list[int | None], keys: frozenset[int], last: int
-) -> Timeline:
-    video = clip.video
-    has_audio = bool(clip.container.streams.audio)
-    time_base = exact(video.time_base) or Fraction(1, av.time_base)
-    announced = [
-        rate for rate in map(exact, (video.average_rate, video.guessed_rate, video.base_rate)) if rate
-    ]
-    known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) < len(stamps) or len(set(known)) < len(known):
-        rate = announced[0] if announced else Fraction(25)
-        warnings = (
-            ()
-            if announced
-            else ("The clip does not state its frame rate; 25 frames per second were assumed.",)
+    def _made(
+        self, times: npt.NDArray[np.int64] | int, keys: frozenset[int] | None, left_out: int
+    ) -> Timeline:
+        """The timeline of frames at these times, or of so many; without ``keys`` they are counted."""
+        video = self._clip.video
+        time_base = exact(video.time_base) or Fraction(1, av.time_base)
+        announced = [
+            rate for rate in map(exact, (video.average_rate, video.guessed_rate, video.base_rate)) if rate
+        ]
+        if isinstance(times, int):
+            rated = without_times(times, announced)
+        else:
+            rated = even(times, time_base, announced, self._last)
+        return Timeline(
+            format=self._kind,
+            time_base=time_base,
+            times=None if isinstance(times, int) else times,
+            keys=keys or frozenset(),
+            frame_index=rated.frame_index,
+            rate=rated.rate,
+            sound_tracks=len(self._clip.container.streams.audio),
+            warnings=(*_left_out(left_out), *rated.warnings),
+            counted=keys is None,
         )
-        return Timeline(kind, time_base, None, frozenset(), np.arange(len(stamps)), rate, has_audio, warnings)
-    times = np.sort(np.array(known, np.int64))
-    rate = _even_rate(times, time_base, announced)
-    if rate is not None:
-        return Timeline(kind, time_base, times, keys, np.arange(len(times)), rate, has_audio, ())
-    return _resampled(kind, time_base, times, keys, last, has_audio=has_audio)
+
+    def _undecodable(self, stamps: list[int]) -> frozenset[int]:
+        """Times of pictures at the beginning that depend on what was cut away.
+
+        They are stored before the first frame where decoding can start, or right behind it, to be shown
+        before it. Some of them can be decoded nevertheless, so that is tried.
+        """
+        first_key = self._keys[0] if self._keys else None
+        if stamps[0] == min(stamps) == first_key:
+            return frozenset()
+        had: set[int] = set()
+        with opened(self._path) as (_, clip):
+            for number, packet in enumerate(packets_of(clip.container, clip.video)):
+                for frame in frames_in(packet):
+                    if frame.pts is None:
+                        continue
+                    had.add(frame.pts)
+                    if first_key is None or frame.pts >= first_key:
+                        return frozenset(stamp for stamp in stamps if stamp < frame.pts and stamp not in had)
+                if number > _MOST_LEADING:
+                    break
+        return frozenset()
+
+    def _decodable(self) -> int:
+        """How many frames there are when all is decoded."""
+        with opened(self._path, threads=0) as (_, clip):
+            return sum(len(frames_in(packet)) for packet in packets_of(clip.container, clip.video))
 
 
-def _even_rate(
-    times: npt.NDArray[np.int64], time_base: Fraction, announced: list[Fraction]
-) -> Fraction | None:
-    """The rate at which the frames are an even distance apart; ``None`` if they are not."""
-    if len(times) == 1:
-        return announced[0] if announced else Fraction(25)
-    measured = (len(times) - 1) / (int(times[-1] - times[0]) * time_base)
-    near = sorted(_STANDARD_RATES, key=lambda rate: abs(rate - measured))[:1]
-    seconds = (times - times[0]).astype(np.float64) * float(time_base)
-    for rate in (*announced, *near, measured):
-        even = np.arange(len(times)) / float(rate)
-        if np.abs(seconds - even).max() <= float(time_base + _JITTER / rate):
-            return rate
-    return None
-
-
-def _resampled(
-    kind: str,
-    time_base: Fraction,
-    times: npt.NDArray[np.int64],
-    keys: frozenset[int],
-    last: int,
-    *,
-    has_audio: bool,
-) -> Timeline:
-    steps = np.diff(times)
-    step: int = Counter(cast("list[int]", steps.tolist())).most_common(1)[0][0]
-    count = round((int(times[-1] - times[0]) + max(last, step)) / step)
-    if count > _MOST_REPEATS * len(times) + 100:
-        raise InvalidInput(
-            f"The clip's {len(times)} frames are so uneven in time that {count} frames would be needed.",
-            hint="Convert it to a constant frame rate first.",
-        )
-    ticks = times[0] + np.arange(max(1, count), dtype=np.int64) * step
-    frame_index = np.searchsorted(times, ticks + step // 2, side="right") - 1
-    rate = 1 / (step * time_base)
-    left_out = len(times) - len(np.unique(frame_index))
-    warning = (
-        f"The clip's frame rate varies; it was converted to a constant {float(rate):.6g} frames per second: "
-        f"{len(frame_index) - (len(times) - left_out)} frames were repeated and {left_out} left out."
+def _left_out(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (
+        f"The clip begins with {count} frames that cannot be decoded, as what they depend on is not in it; "
+        "they were left out.",
     )
-    return Timeline(kind, time_base, times, keys, frame_index, rate, has_audio, (warning,))
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether an MP4 or MOV ends within a box; its edit list, too, may show fewer frames."""
+    with open_input(path) as file:
+        source = Source(path, file, "clip")
+        try:
+            deque(boxes(source, 0, source.size), maxlen=0)
+        except InvalidInput:
+            return True
+    return False

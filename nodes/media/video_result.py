@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,9 +14,12 @@ from typing import Any
 import av
 from av.audio.stream import AudioStream
 
+from ...api_clients.errors import InvalidInput
 from ...api_clients.files.open_video import OpenVideo, exact
+from ...api_clients.files.packets import codec_of, packets_of
+from .sound_track import Shared, SoundPlan, known_sound, sound_plans
 from .timeline import Timeline, TimelineReader, damage_of, opened
-from .video_remux import MP4_AUDIO, MP4_VIDEO, audio_stream, write_packets
+from .video_remux import MP4_VIDEO, Track, write_packets
 
 _SAME_LENGTH = Fraction(1, 20)
 """Seconds by which sound may differ: codecs fill up their blocks."""
@@ -38,7 +41,8 @@ class Compared:
 def compare(source: Path, result: Path, restored: Path | None = None) -> Compared:
     """Compare a result with its source, and put the source's sound back if the result has none. Blocking.
 
-    Each file is opened and read through once; nothing is decoded or encoded, so every packet stays as it is.
+    Each file is opened and read through once; every packet stays as it is, but for those of sound that
+    MP4 does not take: that is encoded anew.
 
     Args:
         source: clip that was sent.
@@ -51,39 +55,49 @@ def compare(source: Path, result: Path, restored: Path | None = None) -> Compare
         StorageFailed: ``restored`` cannot be written.
     """
     with opened(source) as (given_kind, given), opened(result) as (made_kind, made):
-        before, after = audio_stream(given.container), audio_stream(made.container)
-        lost = None if made.container.streams.audio else before
-        obstacle = _obstacle(lost, made) if lost is not None else ""
-        back = None if restored is None or obstacle else lost
+        before, after = known_sound(given.container), known_sound(made.container)
+        plans = [] if made.container.streams.audio else sound_plans(given.container)
+        obstacles = [] if made.container.streams.audio else _obstacles(before, plans, made)
+        if restored is None or codec_of(made.video) not in MP4_VIDEO:
+            plans = []
         readers = TimelineReader(given_kind, given, source), TimelineReader(made_kind, made, result)
-        given_packets = _watched(given, source, readers[0], besides=back)
+        given_packets = _watched(given, source, readers[0], besides=[plan.stream for plan in plans])
         made_packets = _watched(made, result, readers[1])
-        if back is not None and restored is not None:
-            shift = _start(made) - _start(given)
-            write_packets(restored, (made.video, made_packets, Fraction(0)), (back, given_packets, shift))
+        if plans and restored is not None:
+            shift, sound = _start(made) - _start(given), Shared(given_packets)
+            tracks = [Track(plan, sound.of(plan.stream), shift) for plan in plans]
+            write_packets(restored, Track(made.video, made_packets, Fraction(0)), *tracks)
         for packets in (given_packets, made_packets):
             deque(packets, maxlen=0)  # to the end, where they are not there yet
-        differences = list(_differences(*(reader.timeline() for reader in readers)))
-        if back is not None:
-            return Compared(True, ("The source's sound was put back.", *differences))
-        if obstacle:
-            return Compared(False, (obstacle, *differences))
-        return Compared(False, (*differences, *_audio_differences(before, after)))
+        notes = ([_put_back(plans)] if plans else []) + obstacles
+        notes += _differences(*readers)
+        if not plans and not obstacles:
+            notes += _audio_differences(before, after)
+        return Compared(bool(plans), tuple(notes))
 
 
-def _obstacle(audio: AudioStream, made: OpenVideo) -> str:
-    """Why sound cannot be put back, as a sentence; empty if it can."""
-    name = audio.codec_context.name
-    if name not in MP4_AUDIO:
-        return f"The source's sound ({name}) does not fit into MP4, so the result has none."
-    name = made.video.codec_context.name
-    if name not in MP4_VIDEO:
-        return f"The result ({name}) does not fit into MP4, so the source's sound was not put back."
-    return ""
+def _put_back(plans: list[SoundPlan]) -> str:
+    what = "sound was" if len(plans) == 1 else f"{len(plans)} sound tracks were"
+    how = dict.fromkeys(plan.words for plan in plans if plan.words)
+    return f"The source's {what} put back{''.join(f' {words}' for words in how)}."
+
+
+def _obstacles(before: list[AudioStream], plans: list[SoundPlan], made: OpenVideo) -> list[str]:
+    """Which sound cannot be put back and why, as sentences."""
+    if before and codec_of(made.video) not in MP4_VIDEO:
+        name = codec_of(made.video)
+        return [f"The result ({name}) does not fit into MP4, so the source's sound was not put back."]
+    there = {plan.stream.index for plan in plans}
+    return [
+        f"The source's sound ({codec_of(stream)}, {stream.channels} channels) does not fit into MP4; "
+        "it is left out."
+        for stream in before
+        if stream.index not in there
+    ]
 
 
 def _watched(
-    clip: OpenVideo, path: Path, reader: TimelineReader, *, besides: AudioStream | None = None
+    clip: OpenVideo, path: Path, reader: TimelineReader, *, besides: Sequence[AudioStream] = ()
 ) -> Iterator[av.Packet[Any]]:
     """Packets of a clip as they are read; those of its frames are noted.
 
@@ -91,15 +105,14 @@ def _watched(
         clip: open.
         path: of the clip.
         reader: notes the packets of the frames.
-        besides: sound whose packets are given in place of those of the frames.
+        besides: sound tracks whose packets are given in place of those of the frames.
     """
-    streams = (clip.video,) if besides is None else (clip.video, besides)
     with damage_of(path):
-        for packet in clip.container.demux(*streams):
+        for packet in packets_of(clip.container, clip.video, *besides):
             is_frame = packet.stream.index == clip.video.index
             if is_frame:
                 reader.add(packet)
-            if packet.size and is_frame == (besides is None):
+            if packet.size and is_frame != bool(besides):
                 yield packet
 
 
@@ -108,7 +121,14 @@ def _start(clip: OpenVideo) -> Fraction:
     return (clip.video.start_time or 0) * (exact(clip.video.time_base) or Fraction(1))
 
 
-def _differences(given: Timeline, made: Timeline) -> Iterator[str]:
+def _differences(given: TimelineReader, made: TimelineReader) -> list[str]:
+    try:
+        return list(_different(given.timeline(), made.timeline()))
+    except InvalidInput as error:
+        return [f"How the result differs from its source in time was not found out: {error.message}"]
+
+
+def _different(given: Timeline, made: Timeline) -> Iterator[str]:
     if given.frames != made.frames:
         yield f"The result has {made.frames} frames, the source {given.frames}."
     if given.rate != made.rate:
@@ -118,20 +138,23 @@ def _differences(given: Timeline, made: Timeline) -> Iterator[str]:
         yield f"The result takes {float(after):.3f} seconds, the source {float(before):.3f}."
 
 
-def _audio_differences(before: AudioStream | None, after: AudioStream | None) -> Iterator[str]:
-    if before is None or after is None:
-        if before is not None:
+def _audio_differences(given: list[AudioStream], made: list[AudioStream]) -> Iterator[str]:
+    if not given or not made:
+        if given:
             yield "The source has sound, the result has none."
-        if after is not None:
+        if made:
             yield "The result has sound, the source has none."
         return
+    if len(given) != len(made):
+        yield f"The result has {len(made)} sound tracks, the source {len(given)}."
+    before, after = given[0], made[0]
     if before.sample_rate != after.sample_rate:
         yield f"The result's sound has {after.sample_rate} Hz, the source's {before.sample_rate} Hz."
     if before.channels != after.channels:
         yield f"The result's sound has {after.channels} channels, the source's {before.channels}."
-    given, made = _length(before), _length(after)
-    if given is not None and made is not None and abs(given - made) > _SAME_LENGTH:
-        yield f"The result's sound takes {float(made):.3f} seconds, the source's {float(given):.3f}."
+    lasted, lasts = _length(before), _length(after)
+    if lasted is not None and lasts is not None and abs(lasted - lasts) > _SAME_LENGTH:
+        yield f"The result's sound takes {float(lasts):.3f} seconds, the source's {float(lasted):.3f}."
 
 
 def _length(stream: AudioStream) -> Fraction | None:

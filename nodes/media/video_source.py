@@ -19,9 +19,10 @@ import numpy as np
 from ...api_clients.errors import InvalidInput
 from ...api_clients.files.sniff import SUFFIXES
 from ...api_clients.models import Limits
-from .audio import check_audio, read_audio
+from .audio import check_audio, other_sound, read_audio
 from .timeline import Timeline, format_of_video, opened, read_timeline
-from .video_read import Decoder, images_of
+from .video_hdr import Tags, write_codes
+from .video_read import Decoder, codes_of, images_of
 from .video_remux import copy_range
 from .video_write import write_frames, write_video
 
@@ -135,12 +136,12 @@ def _of_file(path: Path, video: Video, folder: Path, limits: Limits) -> SourceFi
     frames = f"{stop - first} frames from number {first}" if start or length else "The clip"
     verb = "were" if start or length else "was"
     with _new(folder) as copy:
-        if copy_range(path, copy, timeline, first, stop):
-            return SourceFile(
-                copy, temporary=True, note=f"{frames} {verb} copied into MP4 without re-encoding."
-            )
-        warnings = _encode(path, copy, timeline, first, stop)
-    sentence = f"{frames} {verb} re-encoded (H.264, crf 16), because it could not be copied exactly."
+        changed = copy_range(path, copy, timeline, first, stop)
+        if changed is not None:
+            note = " ".join([f"{frames} {verb} copied into MP4 without re-encoding.", *changed])
+            return SourceFile(copy, temporary=True, note=note)
+        codec, warnings = _encode(path, copy, timeline, first, stop)
+    sentence = f"{frames} {verb} re-encoded ({codec}, crf 16), because it could not be copied exactly."
     return SourceFile(copy, temporary=True, note=" ".join([sentence, *warnings]))
 
 
@@ -161,25 +162,28 @@ def window(timeline: Timeline, start: Fraction, length: Fraction) -> tuple[int, 
     return first, stop
 
 
-def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -> list[str]:
-    """Encode stored frames and their sound anew; what is odd, as sentences."""
+def _encode(path: Path, copy: Path, timeline: Timeline, first: int, stop: int) -> tuple[str, list[str]]:
+    """Encode stored frames and their sound anew: how, and what is odd, as sentences."""
     ticks = np.flatnonzero((timeline.frame_index >= first) & (timeline.frame_index < stop))
-    decoder = Decoder(path, timeline)
     with opened(path) as (_, clip):
-        begin = timeline.start + int(ticks[0]) / timeline.rate
-        length = None if stop == timeline.frames else len(ticks) / timeline.rate
-        audio = read_audio(clip.container, begin, length)
-    warnings: list[str] = []
+        tags = Tags.of(clip.video.codec_context)
+    decoder = Decoder(path, timeline, as_codes=tags.hdr)
+    begin = timeline.start + int(ticks[0]) / timeline.rate
+    length = None if stop == timeline.frames else len(ticks) / timeline.rate
+    audio = read_audio(path, begin, length)
+    warnings = other_sound(timeline.sound_tracks)
     if audio is not None:
         try:
             check_audio(audio)
         except InvalidInput as error:
             warnings.append(f"{error.message} It was left out.")
             audio = None
-    with opened(path, threads=0) as (_, clip):
-        images = images_of(decoder, clip, timeline.frame_index[ticks])
-        write_frames(images, timeline.rate, copy, audio=audio)
-    return decoder.warnings + warnings
+    indices = timeline.frame_index[ticks]
+    if tags.hdr:
+        write_codes(codes_of(decoder, indices), timeline.rate, copy, tags, audio=audio)
+        return "H.265 of 10 bits, HDR as it is", decoder.warnings + warnings
+    write_frames(images_of(decoder, indices), timeline.rate, copy, audio=audio)
+    return "H.264", decoder.warnings + warnings
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def write_frames(
     if audio is not None:
         check_audio(audio)
     try:
-        options = _container_options(time_base, audio)
+        options = container_options(time_base, audio)
         with single_threaded_opencv(), av.open(str(path), "w", format="mp4", options=options) as container:
             _encode(container, frames, time_base, audio, {"preset": preset, "crf": str(crf), **_FRUGAL})
     except (FFmpegError, ValueError, OverflowError) as error:
@@ -97,7 +97,8 @@ def write_frames(
         raise
 
 
-def _container_options(time_base: Fraction, audio: Mapping[str, Any] | None) -> dict[str, str]:
+def container_options(time_base: Fraction, audio: Mapping[str, Any] | None) -> dict[str, str]:
+    """Options of an MP4 file whose lengths are to be exact."""
     # The file states lengths in units of this time base; with the usual 1000 they would be rounded.
     ticks = time_base.denominator
     if audio is not None and math.lcm(ticks, audio["sample_rate"]) <= _LARGEST_TIME_BASE:

@@ -408,3 +408,20 @@ def test_damaged_files_raise_nothing_but_our_error(data: st.DataObject, media: P
     path.write_bytes(content)
     with suppress(BadResponse):
         (verify_video if name in VIDEOS else verify_image)(path)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4", "webm"])
+def test_whole_clips_whose_time_begins_late_pass(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"late.{suffix}"
+    with av.open(str(path), "w") as made:
+        stream = made.add_stream("libvpx" if suffix == "webm" else "libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(100):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = number + 50, Fraction(1, 25)
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+    assert verify_video(path) == probe(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadResponse):
+        verify_video(path)

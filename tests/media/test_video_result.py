@@ -67,13 +67,17 @@ def test_a_shorter_result_is_told_while_its_sound_is_put_back(clips: Path, tmp_p
     assert packets(whole, "audio") == packets(clips / "long.mp4", "audio")
 
 
-def test_sound_that_does_not_fit_is_said(clips: Path, tmp_path: Path) -> None:
-    compared = compare(clips / "pcm.mkv", clips / "silent.mp4", tmp_path / "whole.mp4")
-    assert not compared.restored
+def test_sound_that_does_not_fit_is_put_back_without_loss(clips: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    compared = compare(clips / "pcm.mkv", clips / "silent.mp4", whole)
+    assert compared.restored
     assert compared.notes == (
-        "The source's sound (pcm_s16le) does not fit into MP4, so the result has none.",
+        "The source's sound was put back as ALAC, which is lossless, since MP4 does not take pcm_s16le.",
     )
-    assert not list(tmp_path.iterdir())
+    before, after = read_frames(clips / "pcm.mkv").audio, read_frames(whole).audio
+    assert before is not None
+    assert after is not None
+    assert torch.equal(after["waveform"], before["waveform"])
 
 
 @pytest.mark.parametrize(("result", "source"), [("plain.mp4", "long.mp4"), ("silent.mp4", "silent.mp4")])
@@ -118,3 +122,22 @@ def test_it_is_said_which_file_is_damaged(clips: Path, tmp_path: Path, which: st
 def test_where_nothing_can_be_written_that_is_the_error(clips: Path, tmp_path: Path) -> None:
     with pytest.raises(RemoteUpscaleError, match=r"whole\.mp4 cannot be written"):
         compare(clips / "long.mp4", clips / "silent.mp4", tmp_path / "no such folder" / "whole.mp4")
+
+
+def test_sound_is_put_back_though_times_cannot_be_compared(clips: Path, tmp_path: Path) -> None:
+    source, whole = tmp_path / "still.mkv", tmp_path / "whole.mp4"
+    with av.open(str(clips / "long.mp4")) as given, av.open(str(source), "w") as made:
+        copies = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
+        for number, packet in enumerate(given.demux()):
+            if packet.dts is None or (packet.stream.type == "video" and number > 20):
+                continue
+            kind, packet.stream = packet.stream.type, copies[packet.stream.index]
+            if kind == "video" and packet.dts > 0:  # the others come an hour later
+                packet.pts += round(3600 / packet.time_base)
+                packet.dts += round(3600 / packet.time_base)
+            made.mux(packet)
+    compared = compare(source, clips / "silent.mp4", whole)
+    assert compared.restored
+    assert compared.notes[0] == "The source's sound was put back."
+    assert "was not found out" in compared.notes[1]
+    assert packets(whole, "audio")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import abc
 import io
+import shutil
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 import torch
+from awkward_clips import ffmpeg
 from numbered_videos import numbered, numbers, packets, ramp, times
 from remote_upscale.api_clients.errors import InvalidInput
 from remote_upscale.api_clients.files import open_video
@@ -88,14 +92,16 @@ def test_another_container_is_changed_without_encoding(clips: Path, tmp_path: Pa
     assert numbers(read_frames(file.path).images) == list(range(30))
 
 
-def test_a_container_with_sound_that_does_not_fit_is_encoded(clips: Path, tmp_path: Path) -> None:
+def test_sound_that_does_not_fit_is_encoded_without_loss(clips: Path, tmp_path: Path) -> None:
     file = as_file(OfFile(str(clips / "pcm.mkv")), tmp_path, LIMITS)
-    assert "re-encoded" in file.note
-    frames = read_frames(file.path)
-    assert numbers(frames.images) == list(range(30))
-    assert frames.rate == Fraction(30000, 1001)
-    assert frames.audio is not None
-    assert abs(frames.audio["waveform"].shape[2] - 48000) < 1200
+    assert "without re-encoding" in file.note
+    assert "ALAC" in file.note
+    assert packets(file.path, "video") == packets(clips / "pcm.mkv", "video")
+    before, after = read_frames(clips / "pcm.mkv"), read_frames(file.path)
+    assert numbers(after.images) == list(range(30))
+    assert before.audio is not None
+    assert after.audio is not None
+    assert torch.equal(after.audio["waveform"], before.audio["waveform"])
 
 
 # Seconds: frame n is shown from n * 1001/30000 on.
@@ -172,3 +178,29 @@ def test_a_file_that_is_sent_as_it_is_is_not_opened_here(
     monkeypatch.setattr(open_video, "_open", lambda *args, **kwargs: opened.append(args))
     as_file(OfFile(str(clips / "long.mp4")), tmp_path, LIMITS)
     assert opened == []
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_a_trimmed_hdr_clip_stays_hdr(tmp_path: Path, transfer: str) -> None:
+    path = tmp_path / "hdr.mp4"
+    tags = f"log-level=error:keyint=50:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    source = ("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1")
+    ffmpeg(*source, "-c:v", "libx265", "-x265-params", tags, path)
+    file = as_file(OfFile(str(path), 0.2, 0.4), tmp_path, LIMITS)
+    assert "H.265 of 10 bits" in file.note
+    with av.open(str(file.path)) as container:
+        context = container.streams.video[0].codec_context
+        assert context.pix_fmt == "yuv420p10le"
+        assert (context.color_trc, context.color_primaries, context.colorspace) == (
+            16 if transfer == "smpte2084" else 18,
+            9,
+            9,
+        )
+    raw = [
+        np.frombuffer(ffmpeg("-i", clip, "-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-"), np.uint16)
+        for clip in (path, file.path)
+    ]
+    wanted, got = (codes.reshape(-1, 96 * 64 * 3 // 2).astype(float) for codes in raw)
+    assert len(got) == 10
+    assert np.abs(got - wanted[5:15]).mean() < 12
