@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from . import credentials, redaction
-from .errors import InvalidParameter
+from .environment import home_folder, without_quotes
+from .errors import InvalidParameter, RemoteUpscaleError
 from .parameters import Value, either, yes_or_no
 from .prices import Price
 from .providers.base import Provider
@@ -28,8 +27,6 @@ from .settings_file import (
     read_prices,
     read_settings_file,
 )
-
-PRODUCT = "remote-upscale"
 
 SANDBOX_KEY = "sandbox"
 """What the sandbox takes as the key of every provider. It is no secret, and stays legible."""
@@ -140,6 +137,7 @@ class Settings:
         *,
         home: Path | None = None,
         account: str = "",
+        needs_keys: bool = True,
         providers: Iterable[type[Provider]] = tuple(PROVIDERS.values()),
     ) -> Settings:
         """Read the environment, ``settings.toml`` and ``credentials.toml``.
@@ -152,21 +150,23 @@ class Settings:
             environ: instead of the process's environment.
             home: the home folder where ``REMOTE_UPSCALE_HOME`` does not name one.
             account: whose keys are used.
+            needs_keys: refuse a ``credentials.toml`` that cannot be used, instead of doing without it.
             providers: those whose keys, roots and options are read.
 
         Raises:
             AuthenticationFailed: there is no such account, or others can read the file of the keys.
-            InvalidParameter: a variable or a line of the file is unusable; says which and why.
+            InvalidParameter: a variable or a line of the file is unusable, or there is no home folder; says
+                which and why.
         """
         env = os.environ if environ is None else environ
         known = tuple(providers)
+        env = without_quotes(env, {provider.key_variable for provider in known})
         redaction.hide_environment(env)
-        named = env.get("REMOTE_UPSCALE_HOME")
-        folder = Path(named).expanduser() if named else home or platformdirs.user_data_path(PRODUCT, False)
+        folder = home_folder(env.get("REMOTE_UPSCALE_HOME", ""), home)
         settings = cls(
-            home=folder.absolute(),
+            home=folder,
             roots=_roots(env, known),
-            keys=_keys(env, folder / credentials.FILE, account, known),
+            keys=_keys(env, folder / credentials.FILE, account, known, needed=needs_keys),
             hosting=_hosting(env.get("REMOTE_UPSCALE_HOSTING") or "auto"),
             bucket_url=env.get("REMOTE_UPSCALE_BUCKET_URL") or None,
             ledger_url=Secret(ledger) if (ledger := env.get("REMOTE_UPSCALE_LEDGER_URL")) else None,
@@ -212,9 +212,14 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def _keys(
-    env: Mapping[str, str], path: Path, account: str, providers: tuple[type[Provider], ...]
+    env: Mapping[str, str], path: Path, account: str, providers: tuple[type[Provider], ...], *, needed: bool
 ) -> dict[str, Secret]:
-    accounts = credentials.read_credentials(path, tuple(provider.name for provider in providers))
+    accounts: Mapping[str, Mapping[str, str]] = {}
+    try:
+        accounts = credentials.read_credentials(path, tuple(provider.name for provider in providers))
+    except RemoteUpscaleError:
+        if needed:
+            raise
     named = {provider.name: env.get(provider.key_variable, "").strip() for provider in providers}
     named = {name: key for name, key in named.items() if key}
     for keys in (named, *accounts.values()):  # an account that is not used now may be by another run

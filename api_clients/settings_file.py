@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from .errors import InvalidParameter
 from .parameters import Parameter, Value
 from .prices import PerJob, PerOutputMegapixel, Price
+from .toml_files import parse_toml
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,7 +31,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         InvalidParameter: it cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+        return parse_toml(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
