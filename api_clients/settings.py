@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from .settings_file import (
     read_budget,
     read_dollars,
     read_limits,
+    read_network,
     read_options,
     read_prices,
     read_settings_file,
@@ -110,6 +112,7 @@ class Settings:
         prices: prices that the user gave, by model id.
         sandbox: answer every provider by the embedded sandbox.
         at_once: most jobs in flight with each key, over all processes that share the ledger.
+        names_may_lead_to: ranges of private addresses that the names in links may lead to.
         poll_floor: seconds between two status requests of one job, at least.
     """
 
@@ -128,6 +131,7 @@ class Settings:
     time: TimeLimits = field(default_factory=TimeLimits)
     size: SizeLimits = field(default_factory=SizeLimits)
     at_once: int = 32
+    names_may_lead_to: tuple[IPv4Network | IPv6Network, ...] = ()
     poll_floor: float = 1.0
 
     @classmethod
@@ -283,6 +287,7 @@ def _with_file(settings: Settings, table: dict[str, Any], providers: tuple[type[
         size=read_limits(settings.size, "size", table.pop("size", {})),
         at_once=read_at_once(table.pop("at_once", settings.at_once)),
         prices=read_prices(table.pop("prices", {})),
+        names_may_lead_to=read_network(table.pop("network", {})),
         options={
             provider.name: read_options(provider.name, provider.options, table.pop(provider.name))
             for provider in providers

@@ -14,6 +14,12 @@ import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import BadResponse, Meaning, ProviderUnavailable, RemoteUpscaleError, TimedOut
+from ..text import clean
+
+
+class ProxyRefused(aiohttp.ClientProxyConnectionError):
+    """A SOCKS proxy that is there made no connection: to us, or to where we want."""
+
 
 FOREIGN = (
     httpx.HTTPError,
@@ -86,6 +92,8 @@ def _unreachable(cause: Exception, host: str) -> ProviderUnavailable:
         why = "connecting takes too long"
     elif isinstance(cause, aiohttp.ClientHttpProxyError):
         why, passes = f"the proxy answered HTTP {cause.status}", cause.status >= 500
+    elif isinstance(cause, ProxyRefused):
+        why = f"the proxy says: {clean(cause.os_error.strerror or 'no')}"
     elif isinstance(cause, aiohttp.ClientProxyConnectionError):
         why = "the proxy cannot be reached"
     return ProviderUnavailable(

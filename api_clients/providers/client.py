@@ -60,6 +60,16 @@ class ProviderClient:
         """
         return require_key(self.provider, self._settings)
 
+    async def check_names(self) -> None:
+        """See, before anything is ordered, that names lead to where a link to a result could be followed to.
+
+        Raises:
+            ProviderUnavailable: they do not; says why, and what to do.
+            InvalidParameter: the environment names a proxy that cannot be used.
+        """
+        own = self.provider.given.get(self.provider.roots[0].name) is None
+        await self._http.check_name(self.provider.root, public=own)
+
     async def ask(
         self, request: Request, read: Callable[[Reply], T], *, root: str | None = None
     ) -> Answer[T]:
