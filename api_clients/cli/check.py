@@ -159,6 +159,7 @@ def _ledger(settings: Settings) -> _Finding:
     try:
         ledger = Ledger(settings.ledger_place)
         try:
+            ledger.check()
             spent = ledger.spent(month_start())
         finally:
             ledger.close()
