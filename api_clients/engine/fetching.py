@@ -45,14 +45,18 @@ class Fetcher:
         job: our id of the job.
         spec: what the result has to be.
         reporter: is told of the bytes that came.
+        seconds: that fetching may take as a whole.
     """
 
-    def __init__(self, services: Services, job: str, spec: ResultSpec, reporter: ProgressReporter) -> None:
+    def __init__(
+        self, services: Services, job: str, spec: ResultSpec, reporter: ProgressReporter, seconds: float
+    ) -> None:
         self._services = services
         self._settings = services.settings
         self._job = job
         self._spec = spec
         self._reporter = reporter
+        self._seconds = seconds
         self._damaged: str | None = None
 
     @asynccontextmanager
@@ -80,12 +84,13 @@ class Fetcher:
 
     async def _in_time(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:
         try:
-            async with asyncio.timeout(self._settings.time.transfer):
+            async with asyncio.timeout(self._seconds):
                 return await self._with_fresh_links(output, fresh, file)
         except TimeoutError:
             raise TimedOut(
-                f"The result was not here after {self._settings.time.transfer:g} s.",
-                hint="Raise `transfer` under [time] in settings.toml if the connection is slow.",
+                f"The result was not here after {self._seconds:.4g} s.",
+                hint="If the connection is slow, raise `transfer` under [time] in settings.toml, or the "
+                "job's time limit.",
             ) from None
 
     async def _with_fresh_links(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:

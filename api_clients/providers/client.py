@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ..errors import AuthenticationFailed, Meaning, RemoteUpscaleError, SubmissionUnknown
@@ -100,20 +100,23 @@ class ProviderClient:
             await asyncio.to_thread(reply.parse)
         return Answer(read(reply), reply.retry_after)
 
-    async def submit(self, model: Model, values: Mapping[str, Value], link: str) -> Answer[Submitted]:
+    async def submit(
+        self, model: Model, values: Mapping[str, Value], link: str, *, retry: float
+    ) -> Answer[Submitted]:
         """Submit a job: the one request that costs money. Repeated only when it certainly was not accepted.
 
         Args:
             model: the upscaler.
             values: its checked parameters.
             link: where the provider finds the input.
+            retry: seconds in which it may be tried again.
 
         Raises:
             SubmissionUnknown: it was sent and may have been accepted; never sent again by us.
             RemoteUpscaleError: the provider refused it, or it was never sent.
         """
         request = self.provider.submit(model, values, link)
-        async for attempt in RetryBudget(self._settings.time, submit=True):
+        async for attempt in RetryBudget(replace(self._settings.time, retry=retry), submit=True):
             with attempt:
                 try:
                     return await self.ask_once(request, lambda reply: self.provider.read_submit(model, reply))
