@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from .. import credentials
 from ..errors import BadResponse, Kind, Meaning, RemoteUpscaleError
+from ..files.scratch import scratch_place
 from ..files.spliced_file import SplicedFile
 from ..hosting import Hosting, require_hosting
 from ..http import Http, PartialFile
@@ -80,7 +81,12 @@ async def _check(settings: Settings, printer: Printer) -> int:
         if settings.sandbox:
             from ..sandbox import Sandbox  # noqa: PLC0415 (it brings an HTTP server and codecs)
 
-            sandbox = await stack.enter_async_context(Sandbox(MODELS.values()))
+            try:
+                folder = scratch_place(settings.home)
+            except RemoteUpscaleError as error:
+                _show(printer, _Finding.failed("sandbox", error))
+                return exits.of_error(error)
+            sandbox = await stack.enter_async_context(Sandbox(MODELS.values(), folder=folder))
             settings = settings.in_sandbox(sandbox.roots)
         async for finding in _findings(settings, stack):
             found.append(finding)
@@ -173,7 +179,7 @@ def _ledger(settings: Settings) -> _Finding:
 async def _results(settings: Settings) -> _Finding:
     try:
         results = open_results(settings)
-        await results.check()
+        await results.check(settings.home)
     except RemoteUpscaleError as error:
         return _Finding.failed("results", error)
     return _Finding("results", f"{results.place} can be written and read.")
@@ -197,7 +203,7 @@ async def _hosting(settings: Settings, http: Http) -> _Finding:
     """Upload a tiny picture and fetch it back, as a provider would."""
     try:
         require_hosting(settings)
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=scratch_place(settings.home)) as folder:
             await _there_and_back(Path(folder), Hosting(settings, http), http)
     except RemoteUpscaleError as error:
         return _Finding.failed("hosting", error)

@@ -1,6 +1,7 @@
 import json
 import signal
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from faults import error, finished, literal
@@ -13,6 +14,7 @@ from remote_upscale.api_clients.errors import (
     Meaning,
     StorageFailed,
 )
+from remote_upscale.api_clients.files import scratch
 
 MODEL = "pixazo/crystal-image"
 MISSING = AuthenticationFailed("There is no key.", meaning=Meaning.NOT_SENT)
@@ -132,6 +134,33 @@ def test_a_proxy_that_is_not_needed_is_not_judged(cli, picture, monkeypatch, var
     ran = cli("check", "--json")
     assert ran.status == 2
     assert variable in findings(ran)["network"]["detail"]
+
+
+@pytest.fixture
+def no_temporary_folder(monkeypatch):
+    """A container in which all but one folder is read-only."""
+
+    def none():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(scratch, "tempfile", SimpleNamespace(gettempdir=none))
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+def test_the_home_folder_does_where_there_is_no_other(cli, picture, home, monkeypatch):
+    ran = cli("run", MODEL, picture(), "-o", "out/", "--sandbox", "--json")
+    assert (ran.status, ran.documents[0]["state"]) == (0, "completed")
+    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", "1")
+    assert cli("check", "--json").status == 0
+    assert sorted(path.name for path in home.iterdir()) == ["sandbox"]
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+def test_where_nothing_can_be_written_it_is_said(home):
+    home.write_text("a file where the folder should be")
+    with pytest.raises(StorageFailed, match="cannot be made: Not a directory") as caught:
+        scratch.scratch_place(home / "below")
+    assert "Set REMOTE_UPSCALE_HOME or TMPDIR" in caught.value.hint
 
 
 def test_a_key_that_is_refused_is_there_all_the_same():
