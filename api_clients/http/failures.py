@@ -7,6 +7,7 @@ their causes, do.
 
 from __future__ import annotations
 
+import errno
 import ssl
 
 import aiohttp
@@ -83,7 +84,10 @@ def translate(error: Exception, host: str, idle: float) -> RemoteUpscaleError:
 
 def _unreachable(cause: Exception, host: str) -> ProviderUnavailable:
     why, hint, passes = "no connection", "Check the network, the proxy settings and the address.", True
-    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+    if isinstance(cause, aiohttp.ClientConnectorError) and cause.os_error.errno == errno.EMFILE:
+        why = "this process has as many files open as it may"
+        hint = "Raise the limit of open files (`ulimit -n`), or lower at_once in settings.toml."
+    elif isinstance(cause, aiohttp.ClientConnectorDNSError):
         why = "its name cannot be resolved"
     elif isinstance(cause, (ssl.SSLError, aiohttp.ClientSSLError)):
         why, passes = "its certificate or encryption is not acceptable", False
