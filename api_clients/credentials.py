@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from .errors import AuthenticationFailed, InvalidParameter
+from .toml_files import NotText, parse_toml
 
 FILE = "credentials.toml"
 DEFAULT = "default"
@@ -26,19 +27,36 @@ def read_credentials(path: Path, providers: tuple[str, ...]) -> Mapping[str, Map
         providers: the names that may stand there.
 
     Raises:
-        AuthenticationFailed: others can read the file (not looked at on Windows).
+        AuthenticationFailed: others can read the file, and its owner could change that (not looked at on
+            Windows).
         InvalidParameter: it is not written as it should be. What stands in it is never part of the message.
     """
     try:
         with path.open("rb") as file:
-            _check_private(path, os.fstat(file.fileno()).st_mode)
-            table = cast("dict[str, object]", tomllib.load(file))
+            if _is_exposed(file.fileno()) and not _is_fixed(file.fileno()):
+                raise AuthenticationFailed(
+                    f"{path} can be read by other users of this machine.",
+                    hint=f"Run: chmod 600 {path} "
+                    "(on a drive without permissions, set the keys as variables instead).",
+                )
+            table = cast("dict[str, object]", parse_toml(file.read()))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except NotText as error:
+        raise InvalidParameter(f"{path} cannot be read: {error}.", hint=_FORM) from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
         # A parser's message may quote the line, and with it the key.
         raise InvalidParameter(f"{path} cannot be read ({type(error).__name__}).", hint=_FORM) from None
     return {name: _account(name, keys, providers) for name, keys in table.items()}
+
+
+def exposed(path: Path) -> bool:
+    """Whether others can read the file, or its group can. One that is not there is not exposed."""
+    try:
+        with path.open("rb") as file:
+            return _is_exposed(file.fileno())
+    except OSError:
+        return False
 
 
 def keys_of(accounts: Mapping[str, Mapping[str, str]], name: str, path: Path) -> Mapping[str, str]:
@@ -53,11 +71,16 @@ def keys_of(accounts: Mapping[str, Mapping[str, str]], name: str, path: Path) ->
     return accounts[name]
 
 
-def _check_private(path: Path, mode: int) -> None:
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise AuthenticationFailed(
-            f"{path} can be read by other users of this machine.", hint=f"Run: chmod 600 {path}"
-        )
+def _is_exposed(file: int) -> bool:
+    """Whether others than its owner may do anything with an open file."""
+    return os.name == "posix" and bool(stat.S_IMODE(os.fstat(file).st_mode) & 0o077)
+
+
+def _is_fixed(file: int) -> bool:
+    """Whether this user could not change that, as with the secrets that Docker and Kubernetes mount."""
+    status = os.fstat(file)
+    somebody_elses = status.st_uid != os.geteuid() and not status.st_mode & 0o222
+    return somebody_elses or bool(os.fstatvfs(file).f_flag & os.ST_RDONLY)
 
 
 def _account(name: str, keys: object, providers: tuple[str, ...]) -> Mapping[str, str]:

@@ -21,7 +21,17 @@ else:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
+NO_LOCKS = "its drive offers no locks on files"
+"""The words for a place where files cannot be locked."""
 _HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+
+
+_NOT_OFFERED = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK})
+
+
+def are_not_offered(error: OSError) -> bool:
+    """Whether a lock could not be had because the drive has none."""
+    return error.errno in _NOT_OFFERED
 
 
 def lock(file: int, *, shared: bool) -> bool:

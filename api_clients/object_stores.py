@@ -33,6 +33,13 @@ _PASSING = {
     "ServiceUnavailable",
     "SlowDown",
 }
+_AWS_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SKIP_SIGNATURE",
+)
 _ENDPOINT_VARIABLES = (
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL",
@@ -67,6 +74,23 @@ def connect(url: str, limits: TimeLimits) -> RemoteStore | None:
     except (BaseError, OSError, ValueError):
         return None
     return store if isinstance(store, (S3Store, GCSStore, AzureStore)) else None
+
+
+def no_credentials(url: str) -> str:
+    """A sentence that names the credentials that were looked for and not found; empty where there are some.
+
+    A machine in Amazon's cloud may have them without any variable, so this is for the hint of an error.
+
+    Args:
+        url: the store's address.
+    """
+    if not url.startswith(("s3://", "s3a://")) or any(os.environ.get(name) for name in _AWS_CREDENTIALS):
+        return ""
+    return (
+        "No credentials were found: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and AWS_PROFILE "
+        "and the files in ~/.aws are not read. `aws configure export-credentials --format env` prints the "
+        "variables to set."
+    )
 
 
 def error_code(error: Exception) -> str:

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import platformdirs
-
 from . import credentials, redaction
-from .errors import InvalidParameter
+from .environment import home_folder, without_quotes
+from .errors import InvalidParameter, RemoteUpscaleError
 from .parameters import Value, either, yes_or_no
 from .prices import Price
 from .providers.base import Provider
@@ -24,12 +24,11 @@ from .settings_file import (
     read_budget,
     read_dollars,
     read_limits,
+    read_network,
     read_options,
     read_prices,
     read_settings_file,
 )
-
-PRODUCT = "remote-upscale"
 
 SANDBOX_KEY = "sandbox"
 """What the sandbox takes as the key of every provider. It is no secret, and stays legible."""
@@ -113,6 +112,7 @@ class Settings:
         prices: prices that the user gave, by model id.
         sandbox: answer every provider by the embedded sandbox.
         at_once: most jobs in flight with each key, over all processes that share the ledger.
+        names_may_lead_to: ranges of private addresses that the names in links may lead to.
         poll_floor: seconds between two status requests of one job, at least.
     """
 
@@ -131,6 +131,7 @@ class Settings:
     time: TimeLimits = field(default_factory=TimeLimits)
     size: SizeLimits = field(default_factory=SizeLimits)
     at_once: int = 32
+    names_may_lead_to: tuple[IPv4Network | IPv6Network, ...] = ()
     poll_floor: float = 1.0
 
     @classmethod
@@ -140,6 +141,7 @@ class Settings:
         *,
         home: Path | None = None,
         account: str = "",
+        needs_keys: bool = True,
         providers: Iterable[type[Provider]] = tuple(PROVIDERS.values()),
     ) -> Settings:
         """Read the environment, ``settings.toml`` and ``credentials.toml``.
@@ -152,21 +154,23 @@ class Settings:
             environ: instead of the process's environment.
             home: the home folder where ``REMOTE_UPSCALE_HOME`` does not name one.
             account: whose keys are used.
+            needs_keys: refuse a ``credentials.toml`` that cannot be used, instead of doing without it.
             providers: those whose keys, roots and options are read.
 
         Raises:
             AuthenticationFailed: there is no such account, or others can read the file of the keys.
-            InvalidParameter: a variable or a line of the file is unusable; says which and why.
+            InvalidParameter: a variable or a line of the file is unusable, or there is no home folder; says
+                which and why.
         """
         env = os.environ if environ is None else environ
         known = tuple(providers)
+        env = without_quotes(env, {provider.key_variable for provider in known})
         redaction.hide_environment(env)
-        named = env.get("REMOTE_UPSCALE_HOME")
-        folder = Path(named).expanduser() if named else home or platformdirs.user_data_path(PRODUCT, False)
+        folder = home_folder(env.get("REMOTE_UPSCALE_HOME", ""), home)
         settings = cls(
-            home=folder.absolute(),
+            home=folder,
             roots=_roots(env, known),
-            keys=_keys(env, folder / credentials.FILE, account, known),
+            keys=_keys(env, folder / credentials.FILE, account, known, needed=needs_keys),
             hosting=_hosting(env.get("REMOTE_UPSCALE_HOSTING") or "auto"),
             bucket_url=env.get("REMOTE_UPSCALE_BUCKET_URL") or None,
             ledger_url=Secret(ledger) if (ledger := env.get("REMOTE_UPSCALE_LEDGER_URL")) else None,
@@ -212,9 +216,14 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def _keys(
-    env: Mapping[str, str], path: Path, account: str, providers: tuple[type[Provider], ...]
+    env: Mapping[str, str], path: Path, account: str, providers: tuple[type[Provider], ...], *, needed: bool
 ) -> dict[str, Secret]:
-    accounts = credentials.read_credentials(path, tuple(provider.name for provider in providers))
+    accounts: Mapping[str, Mapping[str, str]] = {}
+    try:
+        accounts = credentials.read_credentials(path, tuple(provider.name for provider in providers))
+    except RemoteUpscaleError:
+        if needed:
+            raise
     named = {provider.name: env.get(provider.key_variable, "").strip() for provider in providers}
     named = {name: key for name, key in named.items() if key}
     for keys in (named, *accounts.values()):  # an account that is not used now may be by another run
@@ -278,6 +287,7 @@ def _with_file(settings: Settings, table: dict[str, Any], providers: tuple[type[
         size=read_limits(settings.size, "size", table.pop("size", {})),
         at_once=read_at_once(table.pop("at_once", settings.at_once)),
         prices=read_prices(table.pop("prices", {})),
+        names_may_lead_to=read_network(table.pop("network", {})),
         options={
             provider.name: read_options(provider.name, provider.options, table.pop(provider.name))
             for provider in providers

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from decimal import Decimal, InvalidOperation
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .errors import InvalidParameter
 from .parameters import Parameter, Value
 from .prices import PerJob, PerOutputMegapixel, Price
+from .toml_files import parse_toml
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     _Limits = TypeVar("_Limits", bound=DataclassInstance)
 
 _HERE = "settings.toml"
+_NEVER = tuple(
+    ip_network(text)
+    for text in (
+        *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32"),
+        *("::/127", "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "fe80::/10", "fd00:ec2::/32"),
+    )
+)
 _PER_JOB, _PER_MEGAPIXEL = "per_job", "per_output_megapixel"
 
 
@@ -31,7 +39,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
         InvalidParameter: it cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8"), parse_float=Decimal)
+        return parse_toml(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -88,6 +96,39 @@ def read_budget(table: object) -> tuple[Decimal | None, frozenset[str]]:
         raise InvalidParameter(f'{_HERE}: allow_unknown_price must be a list of models, such as ["…", "…"].')
     dollars = None if cap is None else read_dollars(f"{_HERE}: usd", cap)
     return dollars, frozenset(cast("list[str]", names))
+
+
+def read_network(table: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The ranges of addresses that names may lead to although they are not public.
+
+    Raises:
+        InvalidParameter: it is no table of such, or one holds addresses of this very machine or its cloud.
+    """
+    values = dict(_table("network", table))
+    ranges = values.pop("names_may_lead_to", [])
+    if values:
+        raise InvalidParameter(
+            f"{_HERE}: {next(iter(values))} is not names_may_lead_to, which [network] has."
+        )
+    if not isinstance(ranges, list):
+        raise InvalidParameter(f'{_HERE}: names_may_lead_to must be a list, such as ["198.18.0.0/15"].')
+    return tuple(_range(value) for value in cast("list[object]", ranges))
+
+
+def _range(value: object) -> IPv4Network | IPv6Network:
+    try:
+        found = ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise InvalidParameter(
+            f"{_HERE}: {str(value)[:80]} in names_may_lead_to is no range of addresses.",
+            hint="Write each one like 198.18.0.0/15.",
+        ) from None
+    if any(found.version == never.version and found.overlaps(never) for never in _NEVER):  # pyright: ignore[reportArgumentType]
+        raise InvalidParameter(
+            f"{_HERE}: {found} in names_may_lead_to holds addresses of this machine itself, or of the "
+            "services that clouds have inside; names may never lead there."
+        )
+    return found
 
 
 def read_prices(table: object) -> dict[str, Price]:

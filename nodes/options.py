@@ -23,8 +23,7 @@ class RunOptions:
 
     Attributes:
         account: name of the credentials; empty for those of the environment, or of the account ``default``.
-        time_limit: seconds after a submit in which the provider must be done; ``None`` for as many as the
-            settings allow.
+        time_limit: seconds that the run of a job may take; ``None`` for as many as the settings allow.
         reuse: take earlier results of the same picture and parameters, and join running jobs.
         order_unanswered: order anew what was sent before and never answered, although both may be charged.
         on_failure: what becomes of a batch when one of its pictures fails.

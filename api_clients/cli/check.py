@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .. import credentials
 from ..errors import BadResponse, Kind, Meaning, RemoteUpscaleError
+from ..files.scratch import scratch_place
 from ..files.spliced_file import SplicedFile
 from ..hosting import Hosting, require_hosting
 from ..http import Http, PartialFile
@@ -34,6 +36,8 @@ class _Finding:
     check: str
     detail: str
     error: RemoteUpscaleError | None = None
+    advice: str = ""
+    """What should be done although it is in order."""
 
     @classmethod
     def failed(cls, check: str, error: RemoteUpscaleError) -> _Finding:
@@ -47,8 +51,17 @@ class _Finding:
 
     def document(self) -> dict[str, object]:
         """As a JSON object."""
-        hint = self.error.hint if self.error else ""
-        return {"check": self.check, "ok": self.ok, "detail": self.detail, "hint": hint}
+        return {"check": self.check, "ok": self.ok, "detail": self.detail, "hint": self.hint}
+
+    @property
+    def hint(self) -> str:
+        """What to do about it; may be empty."""
+        return self.error.hint if self.error else self.advice
+
+    @property
+    def word(self) -> str:
+        """How it stands, in one word."""
+        return "missing" if self.error else "warning" if self.advice else "ok"
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -68,10 +81,14 @@ async def _check(settings: Settings, printer: Printer) -> int:
         if settings.sandbox:
             from ..sandbox import Sandbox  # noqa: PLC0415 (it brings an HTTP server and codecs)
 
-            sandbox = await stack.enter_async_context(Sandbox(MODELS.values()))
+            try:
+                folder = scratch_place(settings.home)
+            except RemoteUpscaleError as error:
+                _show(printer, _Finding.failed("sandbox", error))
+                return exits.of_error(error)
+            sandbox = await stack.enter_async_context(Sandbox(MODELS.values(), folder=folder))
             settings = settings.in_sandbox(sandbox.roots)
-        http = await stack.enter_async_context(Http(settings))
-        async for finding in _findings(settings, http):
+        async for finding in _findings(settings, stack):
             found.append(finding)
             _show(printer, finding)
     return _status(found)
@@ -80,6 +97,9 @@ async def _check(settings: Settings, printer: Printer) -> int:
 def _status(found: list[_Finding]) -> int:
     """Whether a job could be run: it needs one provider, hosting, the ledger and the result store."""
     errors = {finding.check: finding.error for finding in found}
+    unusable = errors["network"]
+    if unusable is not None:
+        return exits.of_error(unusable)
     of_providers = [errors[name] for name in PROVIDERS]
     if errors["hosting"] is not None or (None not in of_providers and not any(map(_refused, of_providers))):
         return exits.NOT_SET_UP
@@ -98,27 +118,54 @@ def _show(printer: Printer, finding: _Finding) -> None:
     if printer.json:
         printer.document(finding.document())
         return
-    printer.line(f"{'ok' if finding.ok else 'missing':8} {finding.check:8} {clean(finding.detail)}")
-    if finding.error is not None and finding.error.hint:
-        printer.line(f"{'':17} {clean(finding.error.hint)}")
+    printer.line(f"{finding.word:8} {finding.check:8} {clean(finding.detail)}")
+    if finding.hint:
+        printer.line(f"{'':17} {clean(finding.hint)}")
 
 
-async def _findings(settings: Settings, http: Http) -> AsyncIterator[_Finding]:
+async def _findings(settings: Settings, stack: AsyncExitStack) -> AsyncIterator[_Finding]:
     if settings.sandbox:
         yield _Finding("sandbox", "On: every provider is answered by the embedded sandbox.")
     else:
         yield _Finding("sandbox", "Off: jobs go to the real providers.")
     yield await asyncio.to_thread(_ledger, settings)
     yield await _results(settings)
+    try:
+        http = await stack.enter_async_context(Http(settings))
+        yield await _network(settings, http)
+    except RemoteUpscaleError as error:
+        yield _Finding.failed("network", error)
+        return
+    exposed = settings.home / credentials.FILE
+    if await asyncio.to_thread(credentials.exposed, exposed):
+        yield _Finding(
+            "keys",
+            f"{exposed} can be read by others, and cannot be changed from here.",
+            advice="Mount it so that only this user can read it, if that can be.",
+        )
     for provider in PROVIDERS.values():
         yield await _key(provider, settings, http)
     yield await _hosting(settings, http)
+
+
+async def _network(settings: Settings, http: Http) -> _Finding:
+    """Only what is needed is judged: the addresses of the providers that there are keys for."""
+    kinds = [] if settings.sandbox else [kind for name, kind in PROVIDERS.items() if name in settings.keys]
+    if not kinds:
+        return _Finding("network", "Not needed yet.")
+    clients = [ProviderClient(settings.provider(kind), settings, http) for kind in kinds]
+    for client in clients:
+        await client.check_names()
+    proxies = {http.proxy_of(client.provider.root) or "" for client in clients}
+    ways = " and ".join(f"the proxy {proxy}" if proxy else "no proxy" for proxy in sorted(proxies))
+    return _Finding("network", f"Providers are reached through {ways}.")
 
 
 def _ledger(settings: Settings) -> _Finding:
     try:
         ledger = Ledger(settings.ledger_place)
         try:
+            ledger.check()
             spent = ledger.spent(month_start())
         finally:
             ledger.close()
@@ -132,7 +179,7 @@ def _ledger(settings: Settings) -> _Finding:
 async def _results(settings: Settings) -> _Finding:
     try:
         results = open_results(settings)
-        await results.check()
+        await results.check(settings.home)
     except RemoteUpscaleError as error:
         return _Finding.failed("results", error)
     return _Finding("results", f"{results.place} can be written and read.")
@@ -156,7 +203,7 @@ async def _hosting(settings: Settings, http: Http) -> _Finding:
     """Upload a tiny picture and fetch it back, as a provider would."""
     try:
         require_hosting(settings)
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=scratch_place(settings.home)) as folder:
             await _there_and_back(Path(folder), Hosting(settings, http), http)
     except RemoteUpscaleError as error:
         return _Finding.failed("hosting", error)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..engine import Engine, OnProgress
+from ..environment import expand_own
 from ..errors import RemoteUpscaleError
 from ..models import Model
 from ..registry import find_model
@@ -29,6 +30,7 @@ def main(arguments: argparse.Namespace) -> int:
     )
     try:
         model, settings = find_model(arguments.model), Settings.load()
+        expand_own(arguments.output)  # a name that cannot be one is refused before anything is asked
     except RemoteUpscaleError as error:
         return _refuse(printer, blank, error)
     return run_until_stopped(partial(_fetch_one, model, arguments.output, settings, blank, printer))

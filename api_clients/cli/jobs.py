@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         if arguments.model is not None:
             find_model(arguments.model)
-        places = _places(Settings.load())
+        places = _places(Settings.load(needs_keys=False))
         if arguments.prune:
             _prune(places, printer)
         elif arguments.csv is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ..environment import expand_own
 from ..errors import InvalidInput, InvalidParameter
 from ..files.sniff import SUFFIXES
 from ..models import Model
@@ -55,7 +56,10 @@ def expand(words: Sequence[str]) -> list[Source]:
 def _expand(word: str) -> list[Source]:
     if word.lower().startswith(("http://", "https://")):
         return [Source(word, word)]
-    path = Path(word).expanduser()
+    try:
+        path = expand_own(word)
+    except InvalidParameter as error:
+        return [Source(word, Path(word), InvalidInput(error.message, hint=error.hint))]
     if not glob.has_magic(word) or os.path.lexists(path):
         return [Source(word, path)]
     found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 (keeps the pattern's own form)
@@ -72,7 +76,7 @@ def is_folder(target: str, inputs: int) -> bool:
     """Whether ``-o`` means a folder."""
     ends = target.endswith(("/", os.sep))
     try:
-        return ends or inputs > 1 or Path(target).expanduser().is_dir()
+        return ends or inputs > 1 or expand_own(target).is_dir()
     except OSError:  # such as a name that is too long; placing the file tells what is wrong with it
         return False
 
@@ -105,7 +109,7 @@ def name_outputs(sources: Sequence[Source], target: str, suffix: str) -> list[Pa
     Raises:
         InvalidParameter: the only file named is an input itself.
     """
-    path = Path(target).expanduser()
+    path = expand_own(target)
     taken = {_same(source.where) for source in sources if isinstance(source.where, Path)}
     if not is_folder(target, len(sources)):
         if _same(path) in taken:
@@ -131,7 +135,7 @@ def suffix_note(path: Path, file_format: str) -> str | None:
 
 def name_fetched(request_id: str, target: str, file_format: str) -> Path:
     """The file for the result of a job that is known by its request id."""
-    path = Path(target).expanduser()
+    path = expand_own(target)
     if not is_folder(target, 1):
         return path
     safe = re.sub(r"[^\w.-]", "_", request_id, flags=re.ASCII).strip(".")

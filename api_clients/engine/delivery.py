@@ -44,17 +44,18 @@ class Delivery:
         self._spec = spec
         self._fetcher = Fetcher(services, record.job, spec, reporter)
 
-    async def bring(self, output: Output, fresh: FreshLink | None) -> Delivered:
+    async def bring(self, output: Output, fresh: FreshLink | None, seconds: float) -> Delivered:
         """Fetch a result, store it, and bring it to its place.
 
         Args:
             output: where it is.
             fresh: gives another link when one has expired.
+            seconds: that fetching may take as a whole.
 
         Raises:
             RemoteUpscaleError: it cannot be had, or not be written where it goes.
         """
-        async with self._fetcher.fetched(output, fresh) as fetched:
+        async with self._fetcher.fetched(output, fresh, seconds) as fetched:
             await uninterrupted(self._store(fetched))  # an interrupt has to know whether it is kept
             return await self._deliver(fetched)
 

@@ -151,6 +151,7 @@ class Engine:
         excluding: set[str] | None = None,
     ) -> Outcome | None:
         self.check_ready(prepared.job)
+        await self.services.client(prepared.job.model).check_names()
         await asyncio.to_thread(self._check_places, prepared.job.destination)
         run = JobRun(
             self.services,

@@ -59,12 +59,15 @@ class Fetcher:
         self._damaged: str | None = None
 
     @asynccontextmanager
-    async def fetched(self, output: Output, fresh: FreshLink | None) -> AsyncGenerator[Fetched]:
+    async def fetched(
+        self, output: Output, fresh: FreshLink | None, seconds: float
+    ) -> AsyncGenerator[Fetched]:
         """A finished job's result, checked; whoever wants to keep it takes the file meanwhile.
 
         Args:
             output: where it is.
             fresh: gives another link when one has expired.
+            seconds: that fetching may take as a whole.
 
         Raises:
             ResultLost: its link is dead and the provider gives no other.
@@ -73,7 +76,7 @@ class Fetcher:
         self._reporter.report(Stage.FETCHING, fraction=0.0)
         file = await self._open()
         try:
-            info = await self._in_time(output, fresh, file)
+            info = await self._in_time(output, fresh, file, seconds)
             sha256 = await asyncio.to_thread(file.sha256)
             yield Fetched(file, info, sha256)
             await asyncio.to_thread(file.discard)
@@ -93,14 +96,17 @@ class Fetcher:
             await asyncio.sleep(_OPEN_EVERY)
         return PartialFile.open(self._services.partials / f"{self._job}.part")
 
-    async def _in_time(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:
+    async def _in_time(
+        self, output: Output, fresh: FreshLink | None, file: PartialFile, seconds: float
+    ) -> Info:
         try:
-            async with asyncio.timeout(self._settings.time.transfer):
+            async with asyncio.timeout(seconds):
                 return await self._with_fresh_links(output, fresh, file)
         except TimeoutError:
             raise TimedOut(
-                f"The result was not here after {self._settings.time.transfer:g} s.",
-                hint="Raise `transfer` under [time] in settings.toml if the connection is slow.",
+                f"The result was not here after {seconds:.4g} s.",
+                hint="If the connection is slow, raise `transfer` under [time] in settings.toml, or the "
+                "job's time limit.",
             ) from None
 
     async def _with_fresh_links(self, output: Output, fresh: FreshLink | None, file: PartialFile) -> Info:

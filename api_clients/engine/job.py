@@ -66,8 +66,9 @@ class Job:
         order_unanswered: where the earlier job was sent and never answered, order it again, although both may
             be charged; a person has decided that.
         content: digest of what the source shows, where the caller knows it better than the file tells.
-        time_limit: seconds after the submit in which the provider must be done; then the job is left to be
-            resumed. The limits of the settings hold besides.
+        time_limit: seconds that the run may take from when it has its place among the jobs under way: upload,
+            submit, waiting and fetching. A job that is ordered by then is left to be resumed. The limits of
+            the settings hold besides.
         spend_limit: what new jobs may cost, which several jobs can share; ``None`` for any amount.
     """
 

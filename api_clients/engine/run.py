@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, Collection
@@ -36,6 +37,8 @@ from .record import JobRecord
 from .services import Services
 from .waiting import Waiter, WatchedJob
 
+_LEAST = 1.0
+"""Seconds that a step gets at least."""
 _PLACES_EVERY = 0.3
 """Seconds between two looks whether there is a place for one more job of a key."""
 
@@ -55,7 +58,9 @@ class JobRun:
         job: our id of the job.
         spec: what its result has to be.
         reporter: is told of its progress.
-        time_limit: seconds in which the provider must be done; ``None`` for the settings' limits alone.
+        time_limit: seconds that a run may take from when it has its place; ``None`` for the settings' limits
+            alone. What is under way may take them to the end: a submit is not cut off, as nobody would know
+            what became of it, and nor is storing what has arrived.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class JobRun:
         self._spec = spec
         self._reporter = reporter
         self._time_limit = time_limit
+        self._ends = math.inf
         self._client = services.client(model)
         self._waiter = Waiter(self._client, services.settings, services.strategies, reporter)
         self._record = JobRecord(services, model, job, reporter)
@@ -101,6 +107,7 @@ class JobRun:
             if not await self._record.pending(prepared, unless_exists=unless_exists, excluding=excluding):
                 return None
             await self._take_place()
+            self._begins()
             link = await self._host(prepared)
             answer = await self._submit(prepared, link)
             submitted = time.monotonic()
@@ -122,6 +129,7 @@ class JobRun:
             raise Busy(_BUSY, request_id=row.request_id)
         async with self._settling():
             await self._claim(row)
+            self._begins()
             if row.state is JobState.STORED:
                 outcome = await self._redeliver(row)
                 assert outcome is not None  # what was never delivered is an error instead
@@ -173,6 +181,18 @@ class JobRun:
                     raise
                 raise told from error
 
+    def _begins(self) -> None:
+        """The run has its place: from now on its time limit counts."""
+        if self._time_limit is not None:
+            self._ends = time.monotonic() + self._time_limit
+
+    def _seconds(self, most: float) -> float:
+        """How long a step may take by the settings, and by what is left of the run's time.
+
+        Whatever is left, a step gets a moment: a limit for the provider alone may be shorter than an upload.
+        """
+        return min(most, max(_LEAST, self._ends - time.monotonic()))
+
     async def _take_place(self) -> None:
         """Wait until fewer jobs of this key are at the provider than are allowed, over all processes."""
         most = self._settings.at_once
@@ -196,8 +216,9 @@ class JobRun:
             return str(prepared.job.source)
         limits = self._settings.time
         self._reporter.report(Stage.HOSTING, fraction=0.0)
+        seconds = self._seconds(limits.transfer)
         try:
-            async with asyncio.timeout(limits.transfer):
+            async with asyncio.timeout(seconds):
                 hosted = await self._services.hosting.host(
                     prepared.upload,
                     name_suffix=SUFFIXES[prepared.input.format],
@@ -208,8 +229,9 @@ class JobRun:
                 )
         except TimeoutError:
             raise HostingFailed(
-                f"The input was not uploaded after {limits.transfer:g} s.",
-                hint="Raise `transfer` under [time] in settings.toml; nothing was charged.",
+                f"The input was not uploaded after {seconds:.4g} s.",
+                hint="Raise `transfer` under [time] in settings.toml, or the job's time limit; nothing was "
+                "charged.",
             ) from None
         return hosted.url
 
@@ -242,7 +264,8 @@ class JobRun:
 
     async def _send(self, prepared: PreparedJob, link: str, attempts: SubmitAttempts) -> Answer[Submitted]:
         try:
-            answer = await self._client.submit(self._model, prepared.values, link, attempts)
+            retry = self._seconds(self._settings.time.retry)
+            answer = await self._client.submit(self._model, prepared.values, link, attempts, retry=retry)
         except SubmissionUnknown as error:
             await self._record.unknown(error)
             handle = await self._reconciled()
@@ -273,7 +296,7 @@ class JobRun:
             submitted: when that was, by ``time.monotonic()``, where it is known.
         """
         if handle is not None:
-            watched = WatchedJob(handle, self._model, submitted, self._time_limit)
+            watched = WatchedJob(handle, self._model, submitted, self._time_limit, self._ends)
             state = await self._waiter.wait(watched, state, retry_after)
         output = self._output(state)
         self._record.done = True
@@ -286,7 +309,8 @@ class JobRun:
             assert handle is not None
             return self._output(await self._waiter.result(WatchedJob(handle, self._model, None)))
 
-        return await self._delivery.bring(output, fresh if handle is not None else None)
+        seconds = self._seconds(self._settings.time.transfer)
+        return await self._delivery.bring(output, fresh if handle is not None else None, seconds)
 
     async def _redeliver(self, row: JobRow) -> Outcome | None:
         scratch = self._services.partials / f"{row.id}.result"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files.scratch import scratch_place
 from ..hosting import Hosting
 from ..http import Http
 from ..ledger import Ledger
@@ -115,5 +116,6 @@ async def _in_sandbox(settings: Settings, models: Mapping[str, Model], stack: As
     # Imported here: it brings an HTTP server and codecs that nothing else needs.
     from ..sandbox import Sandbox  # noqa: PLC0415
 
-    sandbox = await stack.enter_async_context(Sandbox(models.values()))
+    folder = await asyncio.to_thread(scratch_place, settings.home)
+    sandbox = await stack.enter_async_context(Sandbox(models.values(), folder=folder))
     return settings.in_sandbox(sandbox.roots)

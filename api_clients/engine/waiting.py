@@ -36,13 +36,15 @@ class WatchedJob:
         handle: the job at the provider.
         model: what is being run.
         submitted: when it was submitted, by ``time.monotonic()``; ``None`` where nobody knows.
-        time_limit: seconds in which the provider must be done; ``None`` for the settings' limits alone.
+        time_limit: seconds that the whole run may take; ``None`` for the settings' limits alone.
+        ends: when they are over, by ``time.monotonic()``.
     """
 
     handle: Handle
     model: Model
     submitted: float | None
     time_limit: float | None = None
+    ends: float = math.inf
 
     @property
     def fresh(self) -> bool:
@@ -211,7 +213,7 @@ class Waiter:
     def _too_long(self, job: WatchedJob, clock: _Clock) -> TimedOut:
         what = "waiting in the queue" if clock.began is None else "running"
         return TimedOut(
-            f"The job is still {what} at {self._client.provider.title} after {clock.limit:.4g} s.",
+            f"The job is still {what} at {self._client.provider.title} after {clock.told:.4g} s.",
             hint="It goes on there and may be charged.",
             request_id=job.handle.request_id,
         )
@@ -293,7 +295,7 @@ class _Clock:
 
     def __init__(self, job: WatchedJob, settings: Settings) -> None:
         self._time = settings.time
-        self._most = math.inf if job.time_limit is None else job.time_limit
+        self._job = job
         self._start = time.monotonic()
         self.began: float | None = None
 
@@ -311,7 +313,13 @@ class _Clock:
     def limit(self) -> float:
         """Seconds from the beginning of the waiting to its end."""
         stage = self._time.queue if self.began is None else self.began + self._time.run
-        return min(stage, self._most)
+        return min(stage, self._job.ends - self._start)
+
+    @property
+    def told(self) -> float:
+        """The limit in the user's own words, which count from the beginning of the run."""
+        ours = self._job.time_limit
+        return self.limit if ours is None or self.limit < self._job.ends - self._start else ours
 
     @property
     def left(self) -> float:

@@ -30,6 +30,10 @@ _REASONS = {
     errno.EDQUOT: ("the disk quota is used up", "Free some space in {folder}, or give another folder."),
     errno.EFBIG: ("the file is too large for this disk", "Give a folder on another disk than {folder}."),
     errno.EROFS: ("the folder is read-only", _OTHER_FOLDER),
+    errno.EMFILE: (
+        "this process has as many files open as it may",
+        "Raise the limit of open files (`ulimit -n`), or lower at_once in settings.toml.",
+    ),
     errno.EACCES: _REFUSED,
     errno.EPERM: _REFUSED,
 }

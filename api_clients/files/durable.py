@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 _NOT_OFFERED = frozenset(
@@ -27,6 +28,41 @@ def sync_file(path: Path) -> None:
         OSError: they could not be written, for example because the disk is full after all.
     """
     _sync(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+
+
+def sync_open(handle: int) -> None:
+    """As ``sync_file``, of a file that is open for writing.
+
+    Raises:
+        OSError: they could not be written.
+    """
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+
+
+def offers_sync(folder: Path) -> bool:
+    """Whether a system syncs files in a folder: found out with one of our own. Blocking.
+
+    Raises:
+        OSError: no file can be made there, or the disk is full.
+    """
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".trial-")
+    try:
+        os.write(handle, b"1")
+        os.fsync(handle)
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(handle)  # which databases use
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise
+        return False
+    finally:
+        os.close(handle)
+        Path(name).unlink(missing_ok=True)
+    return True
 
 
 def sync_folder(folder: Path) -> None:
@@ -73,13 +109,14 @@ def copy_file(source: Path, into: Path) -> None:
 def _sync(path: Path, flags: int) -> None:
     try:
         handle = os.open(path, flags)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
     except OSError as error:
         if error.errno not in _NOT_OFFERED:
             raise
+        return
+    try:
+        sync_open(handle)
+    finally:
+        os.close(handle)
 
 
 def _copied_by_system(source: Path, into: Path) -> bool:

@@ -15,7 +15,15 @@ from obstore.exceptions import BaseError, PermissionDeniedError
 
 from ..errors import HostingFailed
 from ..http.progress import Progress
-from ..object_stores import PART, RemoteStore, connect, error_code, is_refusal, may_pass
+from ..object_stores import (
+    PART,
+    RemoteStore,
+    connect,
+    error_code,
+    is_refusal,
+    may_pass,
+    no_credentials,
+)
 from ..settings import TimeLimits
 from .hosted import IN_STORE, Hosted, Upload, failed
 
@@ -37,6 +45,7 @@ class ObjectStore:
 
     def __init__(self, bucket_url: str, limits: TimeLimits) -> None:
         self._store = _connect(bucket_url, limits)
+        self._url = bucket_url
 
     async def host(self, upload: Upload, report: Progress) -> Hosted:
         """Upload, unless the store has it already, and sign.
@@ -52,7 +61,8 @@ class ObjectStore:
             expires = time.time() + seconds
             url = await obstore.sign_async(self._store, "GET", upload.name, timedelta(seconds=seconds))
         except (BaseError, OSError, ValueError) as error:
-            raise _read(error) from None
+            failure = _read(error)
+            raise failure.but(hint=no_credentials(self._url) or failure.hint) from None
         return Hosted(url, expires, IN_STORE)
 
     async def _size(self, name: str) -> int | None:

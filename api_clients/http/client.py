@@ -21,12 +21,15 @@ from ..settings import Settings
 from ..urls import lies_under, origin
 from .download import Download, Downloaded
 from .failures import FOREIGN, translate
-from .guard import check_link
+from .guard import check_link, is_loopback_host
 from .logs import our_request, silence_httpx
+from .names import check_name
 from .partial_file import PartialFile
 from .progress import Progress, harmless
+from .proxies import Proxies
 from .retry import RetryBudget
-from .transport import Transport, create_tls
+from .tls import tls_context
+from .transport import Transport
 
 _log = get_logger(__name__)
 _PIECE = 1 << 16
@@ -48,15 +51,20 @@ class Http:
 
     Args:
         settings: roots, ``time.idle`` and ``size`` are used.
+
+    Raises:
+        InvalidParameter: the environment names certificates that cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._roots = settings.roots.all()
         silence_httpx()
-        tls = cache(create_tls)
+        tls = cache(tls_context)
         self._api = self._client(Transport(tls))
-        self._links = self._client(Transport(tls, guard=self._roots))
+        self._links = self._client(Transport(tls, guard=self._roots, ranges=settings.names_may_lead_to))
+        self._proxies = Proxies()
+        self._names: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,6 +78,32 @@ class Http:
         """Close every connection."""
         await self._api.aclose()
         await self._links.aclose()
+
+    def proxy_of(self, url: str) -> str | None:
+        """The address of the proxy that requests to a URL go through, if any.
+
+        Raises:
+            InvalidParameter: it is one of a kind that cannot be used.
+        """
+        proxy = self._proxies.of(httpx.URL(url))
+        return str(proxy.url) if proxy else None
+
+    async def check_name(self, url: str, *, public: bool) -> None:
+        """See that a host's name leads to where a link could be followed to. A proxy looks up its own.
+
+        Args:
+            url: of the host.
+            public: whether it is known to be in the public internet; else it may be in a private network.
+
+        Raises:
+            ProviderUnavailable: it does not; nothing was sent.
+            InvalidParameter: the proxy on the way there cannot be used.
+        """
+        host = httpx.URL(url).host
+        if host in self._names or is_loopback_host(host) or self.proxy_of(url) is not None:
+            return
+        await check_name(host, self._settings.names_may_lead_to, public=public)
+        self._names.add(host)
 
     async def call(
         self, request: Request, *, root: str, auth: Mapping[str, str], limit: int | None = None

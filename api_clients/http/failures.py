@@ -7,6 +7,7 @@ their causes, do.
 
 from __future__ import annotations
 
+import errno
 import ssl
 
 import aiohttp
@@ -14,6 +15,12 @@ import httpx
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import BadResponse, Meaning, ProviderUnavailable, RemoteUpscaleError, TimedOut
+from ..text import clean
+
+
+class ProxyRefused(aiohttp.ClientProxyConnectionError):
+    """A SOCKS proxy that is there made no connection: to us, or to where we want."""
+
 
 FOREIGN = (
     httpx.HTTPError,
@@ -77,7 +84,10 @@ def translate(error: Exception, host: str, idle: float) -> RemoteUpscaleError:
 
 def _unreachable(cause: Exception, host: str) -> ProviderUnavailable:
     why, hint, passes = "no connection", "Check the network, the proxy settings and the address.", True
-    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+    if isinstance(cause, aiohttp.ClientConnectorError) and cause.os_error.errno == errno.EMFILE:
+        why = "this process has as many files open as it may"
+        hint = "Raise the limit of open files (`ulimit -n`), or lower at_once in settings.toml."
+    elif isinstance(cause, aiohttp.ClientConnectorDNSError):
         why = "its name cannot be resolved"
     elif isinstance(cause, (ssl.SSLError, aiohttp.ClientSSLError)):
         why, passes = "its certificate or encryption is not acceptable", False
@@ -86,6 +96,8 @@ def _unreachable(cause: Exception, host: str) -> ProviderUnavailable:
         why = "connecting takes too long"
     elif isinstance(cause, aiohttp.ClientHttpProxyError):
         why, passes = f"the proxy answered HTTP {cause.status}", cause.status >= 500
+    elif isinstance(cause, ProxyRefused):
+        why = f"the proxy says: {clean(cause.os_error.strerror or 'no')}"
     elif isinstance(cause, aiohttp.ClientProxyConnectionError):
         why = "the proxy cannot be reached"
     return ProviderUnavailable(

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 
 from ..errors import BadResponse
 from ..urls import Origin, origin, split
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 # One spelling that every URL parser reads alike, so that what is checked here is what is connected to.
 _AUTHORITY = re.compile(
@@ -65,6 +74,15 @@ def is_public(address: str | Address) -> bool:
             return found in _PUBLIC_6 and not any(found in network for network in _NOT_PUBLIC_6)
         found = inner
     return found is not None and not any(found in network for network in _NOT_PUBLIC_4)
+
+
+def lies_in(address: str | Address, networks: Iterable[Network]) -> bool:
+    """Whether an IP address, or the IPv4 address that it carries, is in one of these networks."""
+    found = _parse(address)
+    if found is None:
+        return False
+    inner = _carried(found) if isinstance(found, IPv6Address) else None
+    return any(one in network for network in networks for one in (found, inner) if one is not None)
 
 
 def is_loopback(address: str | Address) -> bool:

@@ -13,7 +13,8 @@ from typing import Self
 
 from ..errors import StorageFailed
 from ..files.atomic_write import cannot_write
-from ..locks import FileLock
+from ..files.durable import sync_open
+from ..locks import FileLock, are_not_offered
 from .validator import Validator
 
 _VALIDATOR = ".version"
@@ -39,7 +40,7 @@ class PartialFile:
     ``discard`` or ``take`` a file cannot be used any more; these three then do nothing.
     """
 
-    def __init__(self, path: Path, file: FileIO, lock: FileLock, validator: Validator | None) -> None:
+    def __init__(self, path: Path, file: FileIO, lock: FileLock | None, validator: Validator | None) -> None:
         self._path = path
         self._file = file
         self._lock = lock
@@ -61,17 +62,13 @@ class PartialFile:
             StorageFailed: nothing can be written there.
         """
         with _usable(path):
-            lock = FileLock.try_take(_beside(path, _LOCK))
-            if lock is None:
-                raise InUse(
-                    f"The result is being fetched already: {path} is in use.",
-                    hint="Wait until that is done.",
-                )
+            lock = _lock(path)
             try:
                 validator = _read_validator(path)
                 file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o600), "r+")
             except OSError:
-                lock.release()
+                if lock is not None:
+                    lock.release()
                 raise
         partial = cls(path, file, lock, validator)
         partial._drop_what_is_of_no_use()
@@ -139,7 +136,7 @@ class PartialFile:
             if self._size:
                 self._cut(0)
                 # The next version's validator may not reach the disk before this does.
-                os.fsync(self._file.fileno())
+                sync_open(self._file.fileno())
 
     def cut(self, size: int) -> None:
         """Drop the data after ``size`` bytes.
@@ -185,7 +182,8 @@ class PartialFile:
 
     def _let_go(self) -> None:
         self._file.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def _drop_what_is_of_no_use(self) -> None:
         total = self._validator.total if self._validator else 0
@@ -232,13 +230,28 @@ class PartialFile:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(self._validator.to_json())
             file.flush()
-            os.fsync(file.fileno())
+            sync_open(file.fileno())
         new.replace(place)
         self._saved = True
 
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
+
+
+def _lock(path: Path) -> FileLock | None:
+    """The lock; ``None`` where the drive has none, and the ledger alone keeps others from the job."""
+    try:
+        lock = FileLock.try_take(_beside(path, _LOCK))
+    except OSError as error:
+        if not are_not_offered(error):
+            raise
+        return None
+    if lock is None:
+        raise InUse(
+            f"The result is being fetched already: {path} is in use.", hint="Wait until that is done."
+        )
+    return lock
 
 
 def _read_validator(path: Path) -> Validator | None:

@@ -16,7 +16,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import InvalidParameter, StorageFailed
+from ..locks import NO_LOCKS
 from ..text import clean
+from .drive import Journal, journal_for
 from .errors import LedgerMisuse
 from .migration import bring_up_to_date
 
@@ -24,10 +26,6 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _DRIVER = "postgresql+psycopg"
 _LOCK = 0x7570_7363_616C_65  # any number of ours
 _CONNECT_SECONDS = 10
-_PAUSE = 0.01
-"""Seconds between two tries to open a new file that another process is just opening."""
-_PRIMARY = 0xFF
-"""The part of SQLite's error codes that says what kind of error it is."""
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """A machine that lost its power is noticed after a minute, by either side."""
 _UNANSWERED_MS = 60_000
@@ -119,7 +117,7 @@ class Database:
         """Turn what a database or a disk can do to us into one clear error, ``StorageFailed``."""
         try:
             yield
-        except (SQLAlchemyError, OSError, ValueError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
             cause = getattr(error, "orig", None) or error
             if isinstance(cause, OSError):
                 cause = cause.strerror or cause
@@ -137,6 +135,11 @@ class Database:
             )
         if "full" in cause or "No space" in cause:
             return "Free some space, or set REMOTE_UPSCALE_HOME to a folder on another disk."
+        if any(word in cause for word in ("I/O error", "locking protocol", NO_LOCKS)):
+            return (
+                "The drive, perhaps a network or cloud drive, does not offer what a database needs. Set "
+                "REMOTE_UPSCALE_HOME to a folder on a local drive."
+            )
         return "Make it writable, or set REMOTE_UPSCALE_HOME to another folder."
 
 
@@ -165,7 +168,7 @@ def _no_address() -> InvalidParameter:
 def _sqlite(file: Path, patience: float) -> Engine:
     _make_private(file)
     engine = create_engine(URL.create(SQLITE, database=str(file)), connect_args={"timeout": patience})
-    event.listen(engine, "connect", partial(_prepare_sqlite, patience))
+    event.listen(engine, "connect", partial(_prepare_sqlite, journal_for(file, patience)))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -181,23 +184,8 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _prepare_sqlite(patience: float, connection: Any, _record: object) -> None:
-    """Readers beside a writer, and every commit on disk: a paid job's id must survive a power cut."""
-    connection.isolation_level = None  # transactions are begun below, not by Python's driver
-    cursor = connection.cursor()
-    until = time.monotonic() + patience
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            break
-        except sqlite3.OperationalError as error:
-            # SQLite does not wait for another process that opens the same new file at the same moment.
-            busy = error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() >= until:
-                raise
-        time.sleep(_PAUSE)
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+def _prepare_sqlite(journal: Journal, connection: Any, _record: object) -> None:
+    journal.prepare(connection)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from ..locks import lock
+from ..locks import NO_LOCKS, lock
 
 
 class OwnerLease(ABC):
@@ -73,7 +73,7 @@ class FileLease(OwnerLease):
                 path = self._folder / self.name
                 self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
                 if not lock(self._file, shared=False):
-                    raise OSError(f"{path} cannot be locked")
+                    raise OSError(NO_LOCKS)
         return self.name
 
     def alive(self, name: str, connection: Connection) -> bool:

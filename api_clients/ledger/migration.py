@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -11,6 +12,8 @@ from .schema import REVISION, VERSION_TABLE
 
 _STEPS = Path(__file__).parent / "migrations"
 _FIRST = "v0001"
+_one_at_a_time = threading.Lock()
+"""Alembic keeps what it is at in the module, for all threads: two ledgers may be opened in one process."""
 
 
 def bring_up_to_date(connection: Connection, title: str) -> None:
@@ -26,6 +29,11 @@ def bring_up_to_date(connection: Connection, title: str) -> None:
     found = _revision(connection)
     if found == REVISION:
         return
+    with _one_at_a_time:
+        _upgrade(connection, found, title)
+
+
+def _upgrade(connection: Connection, found: str | None, title: str) -> None:
     # Imported where it is needed, which is once in a ledger's life: it takes as long as all the rest.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

@@ -81,6 +81,10 @@ class Ledger(History):
         self._lease.release()
         self.database.close()
 
+    def check(self) -> None:
+        """See that jobs could be driven from here: that this process can show that it lives."""
+        self._own()
+
     def new_id(self) -> str:
         """An id for a job that is to be inserted: microseconds since 1970 and ten random digits, hexadecimal.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ..errors import AuthenticationFailed, Cancelled, Meaning, RemoteUpscaleError, SubmissionUnknown
@@ -76,6 +76,16 @@ class ProviderClient:
         """
         return require_key(self.provider, self._settings)
 
+    async def check_names(self) -> None:
+        """See, before anything is ordered, that names lead to where a link to a result could be followed to.
+
+        Raises:
+            ProviderUnavailable: they do not; says why, and what to do.
+            InvalidParameter: the environment names a proxy that cannot be used.
+        """
+        own = self.provider.given.get(self.provider.roots[0].name) is None
+        await self._http.check_name(self.provider.root, public=own)
+
     async def ask(
         self, request: Request, read: Callable[[Reply], T], *, root: str | None = None
     ) -> Answer[T]:
@@ -107,7 +117,13 @@ class ProviderClient:
         return Answer(read(reply), reply.retry_after)
 
     async def submit(
-        self, model: Model, values: Mapping[str, Value], link: str, attempts: SubmitAttempts
+        self,
+        model: Model,
+        values: Mapping[str, Value],
+        link: str,
+        attempts: SubmitAttempts,
+        *,
+        retry: float,
     ) -> Answer[Submitted]:
         """Submit a job: the one request that costs money. Repeated only when it certainly was not accepted.
 
@@ -116,13 +132,14 @@ class ProviderClient:
             values: its checked parameters.
             link: where the provider finds the input.
             attempts: told of each; a caller who is cancelled reads there whether a job may have come of it.
+            retry: seconds in which it may be tried again.
 
         Raises:
             SubmissionUnknown: it was sent and may have been accepted; never sent again by us.
             RemoteUpscaleError: the provider refused it, or it was never sent.
         """
         request = self.provider.submit(model, values, link)
-        async for attempt in RetryBudget(self._settings.time, submit=True):
+        async for attempt in RetryBudget(replace(self._settings.time, retry=retry), submit=True):
             if attempts.stopped and attempts.refusal is not None:
                 raise attempts.refusal
             with attempt:

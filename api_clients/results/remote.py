@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from ..errors import InvalidParameter, StorageFailed
-from ..object_stores import PART, connect, error_code, is_refusal
+from ..object_stores import PART, connect, error_code, is_refusal, no_credentials
 from ..settings import TimeLimits
 from .store import DamagedResult, ResultStore, StoredObject, writing
 
@@ -115,7 +115,8 @@ class RemoteResults(ResultStore):
         except (BaseError, OSError, ValueError) as error:
             why = "refuses our credentials" if is_refusal(error) else "cannot be used"
             raise StorageFailed(
-                f"The result store {self.place} {why}{error_code(error)}.", hint=_HINT
+                f"The result store {self.place} {why}{error_code(error)}.",
+                hint=no_credentials(self._url) or _HINT,
             ) from None
 
 

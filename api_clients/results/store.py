@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import StorageFailed
 from ..files.atomic_write import cannot_write
+from ..files.scratch import scratch_place
 
 _TEST = b"Can this be written and read?"
 
@@ -97,14 +98,17 @@ class ResultStore(ABC):
             StorageFailed: the store cannot be used.
         """
 
-    async def check(self) -> None:
+    async def check(self, home: Path | None = None) -> None:
         """See that something can be written, read and removed.
+
+        Args:
+            home: the home folder, which does where the system has no folder for temporary files.
 
         Raises:
             StorageFailed: it cannot.
         """
         sha256 = hashlib.sha256(_TEST).hexdigest()
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(dir=home and scratch_place(home)) as folder:
             sent, back = Path(folder, "sent"), Path(folder, "back")
             for file in (sent, back):
                 file.write_bytes(_TEST)

@@ -73,6 +73,30 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     ]
 
 
+def test_a_name_that_begins_with_a_tilde_is_a_name_like_any_other():
+    touch("~cat.png", "~cat2.png", "~root")
+    assert [source.where for source in expand(["~cat.png", "~cat*.png", "~root"])] == [
+        Path("~cat.png"),
+        Path("~cat2.png"),
+        Path("~root"),
+    ]
+    assert names("~big.png", "~cat.png") == ["~big.png"]
+    assert names("~out/", "~cat.png") == ["~out/~cat.png"]
+    assert not is_folder("~nobody", 1)
+    assert name_fetched("r-1", "~new.png", "png") == Path("~new.png")
+
+
+def test_where_there_is_no_home_folder_a_tilde_is_told(monkeypatch):
+    def nowhere(_path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    (source,) = expand(["~/a.png"])
+    assert "no home folder" in source.error.message
+    with pytest.raises(InvalidParameter, match="no home folder"):
+        name_outputs([], "~/out/", ".png")
+
+
 @pytest.mark.parametrize(
     ("target", "inputs", "folder"),
     [("there", 1, True), ("new", 1, False), ("new/", 1, True), ("new", 2, True), ("new.png", 1, False)],

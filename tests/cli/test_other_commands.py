@@ -1,11 +1,20 @@
 import json
 import signal
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from faults import error, finished, literal
+from remote_upscale.api_clients import credentials
 from remote_upscale.api_clients.cli import check
-from remote_upscale.api_clients.errors import AuthenticationFailed, HostingFailed, Meaning, StorageFailed
+from remote_upscale.api_clients.errors import (
+    AuthenticationFailed,
+    HostingFailed,
+    InvalidParameter,
+    Meaning,
+    StorageFailed,
+)
+from remote_upscale.api_clients.files import scratch
 
 MODEL = "pixazo/crystal-image"
 MISSING = AuthenticationFailed("There is no key.", meaning=Meaning.NOT_SENT)
@@ -21,6 +30,7 @@ def test_check_on_a_machine_without_anything(cli):
         "sandbox": "ok",
         "ledger": "ok",
         "results": "ok",
+        "network": "ok",
         "pixazo": "missing",
         "apixo": "missing",
         "fal": "missing",
@@ -81,13 +91,93 @@ def test_check_tells_an_unusable_home(cli, remote, home):
     assert "REMOTE_UPSCALE_HOME" in findings(ran)["ledger"]["hint"]
 
 
+@pytest.mark.parametrize("sandbox", ["0", "1"])
+def test_check_names_the_variable_of_certificates_that_are_not_there(cli, monkeypatch, sandbox):
+    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", sandbox)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/cacert.pem")
+    ran = cli("check", "--json")
+    assert ran.status == 2
+    assert ran.err == ""
+    assert "SSL_CERT_FILE names /nonexistent/cacert.pem" in findings(ran)["network"]["detail"]
+
+
+def test_check_warns_of_keys_that_others_can_read(cli, remote, home, monkeypatch):
+    home.mkdir()
+    path = home / "credentials.toml"
+    path.write_text('[default]\nfal = "mounted"\n')
+    path.chmod(0o444)
+    monkeypatch.setattr(credentials, "_is_fixed", lambda _file: True)  # as on a mount that is read-only
+    assert findings(cli("check", "--json"))["keys"] == {
+        "check": "keys",
+        "ok": True,
+        "detail": f"{path} can be read by others, and cannot be changed from here.",
+        "hint": "Mount it so that only this user can read it, if that can be.",
+    }
+    assert "warning  keys " in cli("check").out
+
+
+def test_jobs_needs_no_credentials(cli, home):
+    home.mkdir()
+    (home / "credentials.toml").write_text('[default]\nfal = "k"\n')
+    (home / "credentials.toml").chmod(0o644)
+    assert cli("jobs").status == 0
+    assert "chmod 600" in cli("check").err
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTPS_PROXY"])
+def test_a_proxy_that_is_not_needed_is_not_judged(cli, picture, monkeypatch, variable):
+    monkeypatch.setenv(variable, "nonsense://127.0.0.1:7890")
+    ran = cli("run", MODEL, picture(), "-o", "out/", "--sandbox", "--json")
+    assert (ran.status, ran.documents[0]["state"]) == (0, "completed")
+    assert cli("check", "--json").status == 3  # there are no keys
+    monkeypatch.setenv("FAL_KEY", "a:b")
+    ran = cli("check", "--json")
+    assert ran.status == 2
+    assert variable in findings(ran)["network"]["detail"]
+
+
+@pytest.fixture
+def no_temporary_folder(monkeypatch):
+    """A container in which all but one folder is read-only."""
+
+    def none():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(scratch, "tempfile", SimpleNamespace(gettempdir=none))
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+def test_the_home_folder_does_where_there_is_no_other(cli, picture, home, monkeypatch):
+    ran = cli("run", MODEL, picture(), "-o", "out/", "--sandbox", "--json")
+    assert (ran.status, ran.documents[0]["state"]) == (0, "completed")
+    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", "1")
+    assert cli("check", "--json").status == 0
+    assert sorted(path.name for path in home.iterdir()) == ["sandbox"]
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+def test_where_nothing_can_be_written_it_is_said(home):
+    home.write_text("a file where the folder should be")
+    with pytest.raises(StorageFailed, match="cannot be made: Not a directory") as caught:
+        scratch.scratch_place(home / "below")
+    assert "Set REMOTE_UPSCALE_HOME or TMPDIR" in caught.value.hint
+
+
 def test_a_key_that_is_refused_is_there_all_the_same():
     """3 means that something has to be set; here something has to be changed."""
-    found = {"ledger": None, "results": None, "hosting": None, "pixazo": MISSING, "fal": MISSING}
+    found = {
+        "ledger": None,
+        "results": None,
+        "network": None,
+        "hosting": None,
+        "pixazo": MISSING,
+        "fal": MISSING,
+    }
     refused = AuthenticationFailed("APIXO does not accept the key.")
     assert status_of(found | {"apixo": refused}) == 1
     assert status_of(found | {"apixo": MISSING}) == 3
     assert status_of(found | {"apixo": None}) == 0
+    assert status_of({"ledger": None, "results": None, "network": InvalidParameter("A variable.")}) == 2
     assert status_of(found | {"apixo": None, "results": StorageFailed("Full.")}) == 1
     assert status_of(found | {"apixo": None, "hosting": HostingFailed("No place.")}) == 3
 

@@ -6,7 +6,13 @@ from decimal import Decimal
 import faults as faulty
 import pytest
 from remote_upscale.api_clients.engine import Engine, Job, SpendLimit
-from remote_upscale.api_clients.errors import BudgetExceeded, InvalidInput, TimedOut
+from remote_upscale.api_clients.errors import (
+    BudgetExceeded,
+    HostingFailed,
+    InvalidInput,
+    RemoteUpscaleError,
+    TimedOut,
+)
 from remote_upscale.api_clients.registry import find_model
 
 
@@ -49,6 +55,39 @@ async def test_a_job_that_runs_out_of_its_own_time_is_resumed(settings, sandbox,
         sandbox.faults.clear()
         outcome = await engine.run(crystal)
     assert outcome.reused
+    assert len(sandbox.jobs) == 1
+
+
+async def test_a_time_limit_bounds_trying_to_submit(settings, sandbox, crystal):
+    """Without it the provider would be asked for as long as the settings say."""
+    sandbox.faults.add("submit", faulty.error(503), times=None)
+    patient = replace(settings, time=replace(settings.time, retry=3600))
+    async with Engine.open(patient) as engine:
+        with pytest.raises(RemoteUpscaleError) as caught:
+            await engine.run(replace(crystal, time_limit=0.2))
+        assert caught.value.meaning.not_accepted
+        assert [row.state for row in engine.ledger.sync.jobs()] == ["failed"]
+    assert sandbox.jobs == []
+
+
+async def test_a_time_limit_bounds_the_upload(settings, sandbox, crystal):
+    for stage in ("token", "initiate", "upload"):
+        sandbox.faults.add(stage, faulty.error(503), times=None)
+    patient = replace(settings, time=replace(settings.time, retry=3600))
+    async with Engine.open(patient) as engine:
+        with pytest.raises(HostingFailed, match="time limit"):
+            await engine.run(replace(crystal, time_limit=0.2))
+        assert engine.ledger.sync.jobs() == []
+
+
+async def test_a_time_limit_bounds_fetching_and_the_result_is_fetched_later(settings, sandbox, crystal):
+    sandbox.faults.add("download", faulty.error(503), times=None)
+    patient = replace(settings, time=replace(settings.time, retry=3600))
+    async with Engine.open(patient) as engine:
+        with pytest.raises(TimedOut, match="time limit"):
+            await engine.run(replace(crystal, time_limit=0.2))
+        sandbox.faults.clear()
+        assert (await engine.run(crystal)).reused
     assert len(sandbox.jobs) == 1
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from remote_upscale.api_clients.errors import InvalidInput, Meaning, StorageFailed
 from remote_upscale.api_clients.files.atomic_write import (
+    cannot_write,
     check_place,
     copy_into_place,
     create_partial,
@@ -311,3 +312,9 @@ def test_processes_that_write_the_same_file_leave_each_other_alone(tmp_path: Pat
     for process in crowd:
         assert not process.communicate()[1]
     assert names(tmp_path) == {"out.png"}
+
+
+def test_too_many_open_files_are_told_by_the_limit(tmp_path):
+    found = cannot_write(tmp_path / "a.png", OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+    assert isinstance(found, StorageFailed)
+    assert "ulimit -n" in found.hint

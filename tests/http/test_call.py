@@ -548,11 +548,19 @@ async def test_loopback_and_no_proxy_go_past_the_proxy(net, monkeypatch):
     assert not proxied
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "http://", "nonsense://x"])
-async def test_a_proxy_that_cannot_be_used_is_named(net, monkeypatch, proxy):
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    with pytest.raises(InvalidParameter, match="HTTPS_PROXY"):
-        await net.http()
+@pytest.mark.parametrize("proxy", ["http://", "nonsense://x", "'http://127.0.0.1:1"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+async def test_a_proxy_that_cannot_be_used_is_named_when_it_is_needed(net, monkeypatch, proxy, variable):
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="direct")
+
+    monkeypatch.setenv(variable, proxy)
+    root = await net.serve(handler)
+    http = await net.http(root)
+    assert (await http.call(Request("GET", f"{root}/x"), root=root, auth={})).body == b"direct"
+    error = await failure(net, "https://gateway.pixazo.ai")
+    assert isinstance(error, InvalidParameter)
+    assert variable in error.message
 
 
 def untrusted(folder: Path) -> ssl.SSLContext:

@@ -16,7 +16,7 @@ from remote_upscale.api_clients.errors import (
     TimedOut,
 )
 from remote_upscale.api_clients.http import Downloaded, PartialFile
-from remote_upscale.api_clients.http.transport import PublicResolver
+from remote_upscale.api_clients.http.names import PublicResolver
 
 DATA = os.urandom(3_000_000)
 LIMIT = 10_000_000

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ledger_steps import HANDLE, prepare, submitted
@@ -80,6 +81,16 @@ def test_two_processes_may_make_the_tables_at_once(place):
     command = [sys.executable, "-c", program, str(place)]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     assert [process.communicate()[1] for process in started] == ["", "", ""]
+
+
+def test_one_process_may_make_several_ledgers_at_once(tmp_path):
+    def opened(number):
+        ledger = Ledger(tmp_path / str(number) / "ledger.sqlite")
+        ledger.close()
+        return ledger.database.title
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(opened, range(24)))) == 24
 
 
 @pytest.mark.parametrize(

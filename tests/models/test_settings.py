@@ -1,5 +1,8 @@
 """Settings: the environment, the file, and what is refused."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +201,73 @@ def test_roots_are_immutable_and_know_what_was_set():
         pixazo="https://a.example", apixo="https://c.example"
     )
     assert (roots.get("apixo"), roots.all()) == (None, ("https://a.example",))
+
+
+TEXT = 'at_once = 4\n[prices]\n"fal/seedvr2-image" = 0.05\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_file_is_read_as_editors_write_it(tmp_path, encoding, newline):
+    (tmp_path / "settings.toml").write_bytes(TEXT.replace("\n", newline).encode(encoding))
+    assert Settings.load({}, home=tmp_path).at_once == 4
+
+
+@pytest.mark.parametrize("content", [TEXT.encode("utf-16-le"), "# Größe".encode("latin-1")])
+def test_an_encoding_that_cannot_be_told_is_named(tmp_path, content):
+    (tmp_path / "settings.toml").write_bytes(content)
+    with pytest.raises(InvalidParameter, match=r"settings\.toml cannot be read: it .* save it as UTF-8"):
+        Settings.load({}, home=tmp_path)
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_that_docker_leaves_are_taken_off(tmp_path, quote):
+    env = {
+        "REMOTE_UPSCALE_HOME": f"{quote}{tmp_path}/x y{quote}",
+        "FAL_KEY": f" {quote}a:b{quote}",
+        "REMOTE_UPSCALE_SANDBOX": f"{quote}1{quote}",
+        "REMOTE_UPSCALE_FAL_CDN_URL": f"{quote}https://cdn.example{quote}",
+    }
+    settings = Settings.load(env)
+    assert settings.home == tmp_path / "x y"
+    assert settings.keys["fal"].reveal() == "a:b"
+    assert settings.sandbox
+    assert settings.roots.get("fal_cdn") == "https://cdn.example"
+
+
+@pytest.mark.parametrize("value", ['"/x', "/x'", '"'])
+def test_a_quote_at_one_end_is_refused(value):
+    with pytest.raises(InvalidParameter, match="REMOTE_UPSCALE_HOME begins or ends with a quotation mark"):
+        Settings.load({"REMOTE_UPSCALE_HOME": value})
+
+
+def test_a_home_of_another_user_is_refused_and_one_of_this_user_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for name in ("~nobody", "~root/upscale", "~there-is-no-such-user"):
+        with pytest.raises(InvalidParameter, match=r"REMOTE_UPSCALE_HOME begins with ~.* another user"):
+            Settings.load({"REMOTE_UPSCALE_HOME": name})
+    assert Settings.load({"REMOTE_UPSCALE_HOME": "~/upscale"}).home == tmp_path / "upscale"
+    assert Settings.load({"REMOTE_UPSCALE_HOME": str(tmp_path / "~x")}).home == tmp_path / "~x"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to become another user")
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path):
+    """As in a container that runs under a number of its own."""
+    program = (
+        "import os, sys\n"
+        "from remote_upscale.api_clients.settings import Settings\n"
+        "os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
+        "try:\n    Settings.load()\nexcept Exception as error:\n    print(type(error).__name__, error)\n"
+        "os.environ['REMOTE_UPSCALE_HOME'] = '/given'\nprint(Settings.load().home)"
+    )
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("HOME", "XDG_", "REMOTE_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    refused, home = done.stdout.splitlines()
+    assert refused.startswith("InvalidParameter This user has no home folder")
+    assert "Set REMOTE_UPSCALE_HOME" in refused
+    assert (home, list(tmp_path.iterdir())) == ("/given", [])

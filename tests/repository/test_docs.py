@@ -129,11 +129,11 @@ def test_the_example_has_every_table_and_is_a_working_one(tmp_path):
     (tmp_path / "settings.toml").write_text(example(), "utf-8")
     defaults = Settings(home=tmp_path)
     settings = Settings.load({"REMOTE_UPSCALE_HOME": str(tmp_path)})
-    for name in ("at_once", "time", "size", "budget", "unpriced", "prices"):
+    for name in ("at_once", "time", "size", "budget", "unpriced", "prices", "names_may_lead_to"):
         assert getattr(settings, name) != getattr(defaults, name), name
     given = tomllib.loads(example())
     options = {provider.name: provider.options for provider in PROVIDERS.values() if provider.options}
-    assert set(given) == {"at_once", "time", "size", "budget", "prices", *options}
+    assert set(given) == {"at_once", "time", "size", "budget", "prices", "network", *options}
     for provider, declared in options.items():
         assert set(given[provider]) == {option.name for option in declared}
         for option in declared:

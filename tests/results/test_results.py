@@ -149,6 +149,20 @@ async def test_a_store_that_cannot_be_reached_is_told_without_its_secrets(monkey
         assert "s3://bucket/prefix" in caught.value.message
 
 
+async def test_a_store_without_credentials_names_what_was_looked_for(monkeypatch, file):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")  # where a machine in the cloud has them
+    monkeypatch.setenv("AWS_PROFILE", "studio")
+    results = RemoteResults("s3://bucket/prefix", LIMITS)
+    async with asyncio.timeout(60):
+        with pytest.raises(StorageFailed) as caught:
+            await results.put(file, digest(file))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "~/.aws"):
+        assert name in caught.value.hint
+
+
 async def test_a_file_in_place_of_the_folder_is_told(tmp_path, file):
     make(tmp_path / "results", b"")
     results = LocalResults(tmp_path / "results")
