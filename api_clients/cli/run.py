@@ -23,16 +23,24 @@ from .batch import Batch
 from .interrupts import run_until_stopped
 from .naming import Source, expand, is_folder, name_outputs, suffix_note, with_format
 from .output import Printer, Result, tell
+from .places import name_in_folder
 
 
 @dataclass(frozen=True)
 class _Request:
-    """All that was asked for, checked."""
+    """All that was asked for, checked.
+
+    Attributes:
+        folder: where the results go as it was written, with the suffix of their names; ``None`` for one file.
+        notes: for each input what there is to say about the name of its result; may be empty.
+    """
 
     sources: list[Source]
     jobs: list[Job]
     settings: Settings
     dry: bool
+    folder: tuple[str, str] | None
+    notes: list[str]
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -68,7 +76,12 @@ def _read(arguments: argparse.Namespace, sources: list[Source]) -> _Request:
     if not arguments.dry_run:
         _make_folder(outputs[0].parent)
     return _Request(
-        sources, jobs, replace(settings, sandbox=settings.sandbox or arguments.sandbox), arguments.dry_run
+        sources,
+        jobs,
+        replace(settings, sandbox=settings.sandbox or arguments.sandbox),
+        arguments.dry_run,
+        (arguments.output, suffix) if folder else None,
+        [""] * len(jobs),
     )
 
 
@@ -112,6 +125,7 @@ async def _run(request: _Request, printer: Printer) -> int:
     results: list[Result] = []
     try:
         async with Engine.open(request.settings) as engine:
+            request = await _keep_others(engine, request)
             if not request.dry:
                 for job in request.jobs:
                     engine.check_ready(job)
@@ -134,11 +148,23 @@ async def _run(request: _Request, printer: Printer) -> int:
     return exits.of_inputs([result.error for result in results])
 
 
+async def _keep_others(engine: Engine, request: _Request) -> _Request:
+    """The same, with other names for results that would replace files which are not theirs."""
+    if request.folder is None:
+        return request
+    outputs, notes = await name_in_folder(engine, request.sources, *request.folder)
+    jobs = [
+        replace(job, destination=output.absolute()) for job, output in zip(request.jobs, outputs, strict=True)
+    ]
+    return replace(request, jobs=jobs, notes=notes)
+
+
 async def _upscale(engine: Engine, request: _Request, index: int, on_progress: OnProgress) -> Result:
     job, source = request.jobs[index], request.sources[index]
     if source.error is not None:
         raise source.error
-    return completed(source.text, await engine.run(job, on_progress))
+    result = completed(source.text, await engine.run(job, on_progress))
+    return replace(result, notes=(*result.notes, *filter(None, [request.notes[index]])))
 
 
 def completed(text: str, outcome: Outcome) -> Result:
@@ -167,7 +193,7 @@ async def _estimate(engine: Engine, request: _Request, index: int, _on_progress:
         output=str(job.destination),
         model=job.model.id,
         cost=estimate.cost,
-        notes=estimate.notes,
+        notes=(*estimate.notes, *filter(None, [request.notes[index]])),
         planned=estimate.expected.size if estimate.expected else (None, None),
     )
 
