@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,11 +20,16 @@ from ..providers.base import Provider
 from ..providers.client import ProviderClient
 from ..registry import MODELS, PROVIDERS
 from ..results import open_results
-from ..settings import Settings
+from ..settings import Settings, TimeLimits
 from ..text import clean
 from . import exits
 from .interrupts import run_until_stopped
 from .output import Printer, in_words, tell
+
+_SHORT = TimeLimits(retry=3, idle=10, transfer=30)
+"""Whoever checks wants to know soon, and can check again."""
+_PATIENCE = 5.0
+"""Seconds to wait for the ledger's database."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,13 @@ class _Finding:
         """Whether it is in order."""
         return self.error is None
 
+    @property
+    def word(self) -> str:
+        """``missing`` for what only has to be set, ``failed`` for what is there and does not work."""
+        if self.error is None:
+            return "ok"
+        return "missing" if exits.of_error(self.error) == exits.NOT_SET_UP else "failed"
+
     def document(self) -> dict[str, object]:
         """As a JSON object."""
         hint = self.error.hint if self.error else ""
@@ -64,6 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 async def _check(settings: Settings, printer: Printer) -> int:
     found: list[_Finding] = []
+    settings = replace(settings, time=_short(settings.time))
     async with AsyncExitStack() as stack:
         if settings.sandbox:
             from ..sandbox import Sandbox  # noqa: PLC0415 (it brings an HTTP server and codecs)
@@ -71,10 +84,21 @@ async def _check(settings: Settings, printer: Printer) -> int:
             sandbox = await stack.enter_async_context(Sandbox(MODELS.values()))
             settings = settings.in_sandbox(sandbox.roots)
         http = await stack.enter_async_context(Http(settings))
-        async for finding in _findings(settings, http):
+        announce = _silent if printer.json else _announce
+        async for finding in _findings(settings, http, announce):
             found.append(finding)
             _show(printer, finding)
     return _status(found)
+
+
+def _short(limits: TimeLimits) -> TimeLimits:
+    """The limits of a check: the configured ones where those are shorter."""
+    return replace(
+        limits,
+        retry=min(limits.retry, _SHORT.retry),
+        idle=min(limits.idle, _SHORT.idle),
+        transfer=min(limits.transfer, _SHORT.transfer),
+    )
 
 
 def _status(found: list[_Finding]) -> int:
@@ -98,26 +122,41 @@ def _show(printer: Printer, finding: _Finding) -> None:
     if printer.json:
         printer.document(finding.document())
         return
-    printer.line(f"{'ok' if finding.ok else 'missing':8} {finding.check:8} {clean(finding.detail)}")
+    printer.line(f"{finding.word:8} {finding.check:8} {clean(finding.detail)}")
     if finding.error is not None and finding.error.hint:
         printer.line(f"{'':17} {clean(finding.error.hint)}")
 
 
-async def _findings(settings: Settings, http: Http) -> AsyncIterator[_Finding]:
+def _announce(what: str) -> None:
+    tell(f"Checking {what} …")
+
+
+def _silent(_what: str) -> None:
+    pass
+
+
+async def _findings(
+    settings: Settings, http: Http, announce: Callable[[str], None]
+) -> AsyncIterator[_Finding]:
+    """What is found, one thing after another; what may take a while is announced before."""
     if settings.sandbox:
         yield _Finding("sandbox", "On: every provider is answered by the embedded sandbox.")
     else:
         yield _Finding("sandbox", "Off: jobs go to the real providers.")
+    announce("the ledger")
     yield await asyncio.to_thread(_ledger, settings)
+    announce("the result store")
     yield await _results(settings)
     for provider in PROVIDERS.values():
+        announce(provider.title)
         yield await _key(provider, settings, http)
+    announce("hosting")
     yield await _hosting(settings, http)
 
 
 def _ledger(settings: Settings) -> _Finding:
     try:
-        ledger = Ledger(settings.ledger_place)
+        ledger = Ledger(settings.ledger_place, patience=_PATIENCE)
         try:
             spent = ledger.spent(month_start())
         finally:

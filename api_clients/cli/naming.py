@@ -143,7 +143,11 @@ def suffix_note(path: Path, file_format: str) -> str | None:
     """A sentence for when a result's name says another format than it has."""
     if _FORMATS.get(path.suffix.lower()) == file_format:
         return None
-    return f"The result is a {file_format} file, although its name ends differently."
+    return f"The result is {_a(file_format)} file, although its name ends differently."
+
+
+def _a(file_format: str) -> str:
+    return f"an {file_format}" if file_format in ("avi", "mp4") else f"a {file_format}"
 
 
 def name_fetched(request_id: str, target: str, file_format: str) -> Path:

@@ -90,7 +90,7 @@ def _parameters(model: Model, words: Sequence[str]) -> dict[str, object]:
     given: dict[str, object] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals:
+        if not (name and equals):
             raise InvalidParameter(f"{word} is not a parameter.", hint="Write it as NAME=VALUE.")
         if name in given:
             raise InvalidParameter(f"{name} is given twice.", hint="Give it once.")
@@ -214,7 +214,8 @@ async def tell_resumable(engine: Engine) -> None:
         return
     ledger, count = engine.ledger, 0
     with suppress(RemoteUpscaleError):  # without the ledger nobody knows; what was recorded is there later
-        count = len(await ledger.call(ledger.sync.resumable, sandbox=False))
+        rows = await ledger.call(ledger.sync.resumable, sandbox=False)
+        count = sum(row.state is not JobState.CANCELLED for row in rows)
     if count:
         jobs = "1 job is" if count == 1 else f"{count} jobs are"
         tell(f"{jobs} still at a provider; `remote-upscale resume` fetches the results.")

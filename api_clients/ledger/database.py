@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import InvalidParameter, StorageFailed
-from ..text import clean
+from ..text import in_their_words
 from .errors import LedgerMisuse
 from .migration import bring_up_to_date
 
@@ -124,7 +124,8 @@ class Database:
             if isinstance(cause, OSError):
                 cause = cause.strerror or cause
             raise StorageFailed(
-                f"The job ledger {self.title} cannot be used: {clean(cause)}.", hint=self._advice(str(cause))
+                f"The job ledger {self.title} cannot be used{in_their_words(cause)}",
+                hint=self._advice(str(cause)),
             ) from None
 
     def _advice(self, cause: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from faults import error, finished, literal
 from remote_upscale.api_clients.cli import check
 from remote_upscale.api_clients.errors import AuthenticationFailed, HostingFailed, Meaning, StorageFailed
+from remote_upscale.api_clients.settings import TimeLimits
 
 MODEL = "pixazo/crystal-image"
 MISSING = AuthenticationFailed("There is no key.", meaning=Meaning.NOT_SENT)
@@ -79,6 +80,24 @@ def test_check_tells_an_unusable_home(cli, remote, home):
     ran = cli("check", "--json")
     assert ran.status == 1
     assert "REMOTE_UPSCALE_HOME" in findings(ran)["ledger"]["hint"]
+
+
+def test_check_calls_missing_only_what_is_missing(cli, remote, home):
+    (home / "ledger.sqlite").mkdir(parents=True)
+    lines = {line.split()[1]: line.split()[0] for line in cli("check").out.splitlines() if line[0] != " "}
+    assert (lines["ledger"], lines["results"], lines["fal"]) == ("failed", "ok", "ok")
+
+
+def test_check_says_what_it_is_at(cli, remote):
+    said = cli("check").err.splitlines()
+    assert said[:2] == ["Checking the ledger …", "Checking the result store …"]
+    assert said[-1] == "Checking hosting …"
+    assert cli("check", "--json").err == ""
+
+
+def test_check_does_not_wait_as_long_as_a_job_may():
+    assert check._short(TimeLimits()) == TimeLimits(retry=3, idle=10, transfer=30)
+    assert check._short(TimeLimits(retry=1, idle=2)).retry == 1
 
 
 def test_a_key_that_is_refused_is_there_all_the_same():

@@ -93,6 +93,12 @@ def test_many_inputs_come_back_in_order_and_the_bad_ones_stop_none_of_the_others
         ),
         ([MODEL, "a.png", "b.png", "-o", "x", "-p", "scale=2"], "invalid_parameter", "scale_factor"),
         ([MODEL, "a.png", "b.png", "-o", "x", "-p", "scale_factor"], "invalid_parameter", "NAME=VALUE"),
+        ([MODEL, "a.png", "b.png", "-o", "x", "-p", "=3"], "invalid_parameter", "NAME=VALUE"),
+        (
+            [MODEL, "a.png", "b.png", "-o", "x", "-p", "scale_factor="],
+            "invalid_parameter",
+            "scale_factor is empty, but it must be 2, 4, 6 or 8.",
+        ),
         (
             [MODEL, "a.png", "b.png", "-o", "x", "-p", "scale_factor=2", "-p", "scale_factor=2"],
             "invalid_parameter",
