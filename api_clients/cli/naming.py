@@ -139,11 +139,11 @@ def names_in(folder: Path, source: Source, suffix: str) -> Iterator[Path]:
         yield folder / f"{source.stem} ({number}){suffix}"
 
 
-def suffix_note(path: Path, file_format: str) -> str | None:
-    """A sentence for when a result's name says another format than it has."""
+def suffix_note(path: Path, file_format: str, verb: str = "is") -> str | None:
+    """A sentence for when a result's name says another format than it has, or will have."""
     if _FORMATS.get(path.suffix.lower()) == file_format:
         return None
-    return f"The result is {_a(file_format)} file, although its name ends differently."
+    return f"The result {verb} {_a(file_format)} file, although its name ends differently."
 
 
 def _a(file_format: str) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from ..engine import Engine, Job, OnProgress, Outcome
 from ..errors import InvalidParameter, Meaning, RemoteUpscaleError, StorageFailed
 from ..files.sniff import SUFFIXES
+from ..ledger import month_start
 from ..models import Model
 from ..registry import find_model
 from ..settings import Settings
@@ -188,13 +190,31 @@ async def _estimate(engine: Engine, request: _Request, index: int, _on_progress:
     if source.error is not None:
         raise source.error
     estimate = await engine.estimate(job)
+    file_format = job.model.output_format(estimate.values)
+    mismatch = suffix_note(job.destination, file_format, "will be") if job.destination else None
+    refused = await _budget_note(engine, job.model, estimate.cost)
     return Result(
         input=source.text,
         output=str(job.destination),
         model=job.model.id,
         cost=estimate.cost,
-        notes=(*estimate.notes, *filter(None, [request.notes[index]])),
+        notes=(*estimate.notes, *filter(None, [request.notes[index], mismatch, refused])),
         planned=estimate.expected.size if estimate.expected else (None, None),
+    )
+
+
+async def _budget_note(engine: Engine, model: Model, cost: Decimal | None) -> str | None:
+    """A sentence for when this month's budget would refuse a job of this cost."""
+    settings, ledger = engine.settings, engine.ledger
+    if settings.budget is None or settings.sandbox or (cost is None and model.id in settings.unpriced):
+        return None
+    if cost is None:
+        return "The budget would refuse this job, as its price is not known."
+    spent = await ledger.call(ledger.sync.spent, month_start())
+    if spent + cost <= settings.budget:
+        return None
+    return (
+        f"This month's budget of ${settings.budget:f} would refuse this job: ${spent:f} is spent or reserved."
     )
 
 

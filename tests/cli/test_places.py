@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from faults import error, finished
+from ledger_steps import bring_to, completed
 from PIL import Image
+from remote_upscale.api_clients.ledger import Ledger
 
 MODEL = "fal/seedvr2-image"
 
@@ -99,3 +101,12 @@ def test_a_file_that_is_named_is_replaced(cli, picture):
     ran = cli("run", MODEL, picture("p.png"), "-o", "out/p.jpg", "--json")
     assert (ran.status, Path(ran.documents[0]["output"]).name) == (0, "p.jpg")
     assert Path("out/p.jpg").read_bytes() != mine
+
+
+def test_an_input_by_url_is_known_again_whatever_opens_it(home):
+    ledger = Ledger(home / "ledger.sqlite")
+    job = completed(ledger, source="https://x.test/a.png?signature=1")
+    completed(ledger, source="https://x.test/b.png")
+    bring_to(ledger, "failed", source="https://x.test/a.png")
+    assert [row.id for row in ledger.with_results(["https://x.test/a.png?signature=2"], [])] == [job]
+    ledger.close()

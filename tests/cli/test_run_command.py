@@ -186,6 +186,23 @@ def test_a_dry_run_sends_nothing_and_tells_size_and_cost(cli, remote, picture, m
     assert "size unknown" in text[1]
 
 
+def test_a_dry_run_tells_what_a_run_would_note(cli, remote, picture, monkeypatch):
+    words = ["run", MODEL, picture(), "-o", "big.jpg", "--dry-run", "--json"]
+    other_name = "The result will be a png file, although its name ends differently."
+    assert cli(*words).documents[0]["notes"] == [other_name]
+    monkeypatch.setenv("REMOTE_UPSCALE_BUDGET_USD", "0.05")
+    ran = cli(*words)
+    assert ran.status == 0
+    assert ran.documents[0]["notes"] == [
+        other_name,
+        "This month's budget of $0.05 would refuse this job: $0 is spent or reserved.",
+    ]
+    monkeypatch.setenv("REMOTE_UPSCALE_BUDGET_USD", "0.07")
+    assert cli(*words).documents[0]["notes"] == [other_name]
+    words[1] = "pixazo/seedvr2-7b-image"
+    assert "its price is not known" in cli(*words).documents[0]["notes"][-1]
+
+
 def test_people_get_a_sentence_for_each_input(cli, quick, picture):
     ran = cli("run", MODEL, picture("a.png"), "gone.png", "-o", "out")
     assert ran.status == 1
