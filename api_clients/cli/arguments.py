@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ..states import JobState
 
@@ -74,14 +75,24 @@ class _Version(argparse.Action):
     """Prints the version; the library that finds it is loaded for nothing else."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> None:
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-        try:
-            number = version(parser.prog)
-        except PackageNotFoundError:
-            number = "(unknown version: it is not installed)"
-        print(f"{parser.prog} {number}")
+        print(f"{parser.prog} {_version(parser.prog)}")
         parser.exit()
+
+
+def _version(name: str) -> str:
+    """The version of this clone, or else of what is installed."""
+    import tomllib  # noqa: PLC0415
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+    try:
+        declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+        return str(declared["project"]["version"])
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "of an unknown version"
 
 
 _Add = Callable[..., argparse.ArgumentParser]

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from remote_upscale.api_clients.cli.arguments import read_arguments
@@ -107,4 +109,5 @@ def test_an_empty_input_is_refused(cli):
 def test_the_version_is_told(cli):
     ran = cli("--version")
     assert ran.status == 0
-    assert ran.out.startswith("remote-upscale ")
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert ran.out == f"remote-upscale {project['version']}\n"
