@@ -73,7 +73,7 @@ class Parameter(ABC):
 
     def refuse(self, value: object) -> NoReturn:
         shown = value if isinstance(value, str) else repr(value)
-        raise InvalidParameter(f"{self.name} is {shown[:80]}, but it must be {self.allowed}.")
+        raise InvalidParameter(f"{self.name} is {shown[:80] or 'empty'}, but it must be {self.allowed}.")
 
     def applies(self, values: Mapping[str, Value]) -> bool:
         """Whether it makes sense beside these (already canonical) values."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ..states import JobState
 
@@ -22,11 +23,27 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """
     parser = _parser()
     arguments, more = parser.parse_known_args(argv)
+    if arguments.command == "jobs":
+        _check_jobs(parser, arguments)
     if arguments.command == "run" and not any(word.startswith("-") for word in more):
         arguments.inputs += more  # inputs that follow an option
     elif more:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if any(not word.strip() for word in getattr(arguments, "inputs", ())):
+        parser.error("argument INPUT: an input is empty; give the path of a picture or clip")
     return arguments
+
+
+def _check_jobs(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse options that would have no effect."""
+    chosen = {"--state": arguments.state, "--model": arguments.model, "--since": arguments.since}
+    given = [name for name, value in chosen.items() if value]
+    if arguments.prune and given:
+        parser.error(f"--prune removes whatever is old enough: {given[0]} is not allowed with it")
+    if arguments.csv is not None and arguments.json:
+        parser.error("--csv prints CSV: --json is not allowed with it")
+    if arguments.csv is not None and arguments.since is not None:
+        parser.error("--csv exports a whole month: --since is not allowed with it")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXIT_STATUS,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     add_parser = parser.add_subparsers(dest="command", required=True, metavar="COMMAND").add_parser
     _add_run(add_parser)
     models = _add(add_parser, "models", "list the models, or show one model's parameters")
@@ -51,6 +69,30 @@ def _parser() -> argparse.ArgumentParser:
     sandbox = _add(add_parser, "sandbox", "serve the embedded sandbox on loopback until stopped", json=False)
     sandbox.add_argument("--port", type=_port, default=0, metavar="N", help="the port (default: a free one)")
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; the library that finds it is loaded for nothing else."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> None:
+        print(f"{parser.prog} {_version(parser.prog)}")
+        parser.exit()
+
+
+def _version(name: str) -> str:
+    """The version of this clone, or else of what is installed."""
+    import tomllib  # noqa: PLC0415
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+    try:
+        declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+        return str(declared["project"]["version"])
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "of an unknown version"
 
 
 _Add = Callable[..., argparse.ArgumentParser]
@@ -76,6 +118,7 @@ def _add_run(add_parser: _Add) -> None:
         "-o",
         "--output",
         required=True,
+        type=_place,
         metavar="FILE_OR_FOLDER",
         help="where results go: a folder if it is one, ends with / or there are several inputs, else a file",
     )
@@ -112,6 +155,7 @@ def _add_fetch(add_parser: _Add) -> None:
         "-o",
         "--output",
         required=True,
+        type=_place,
         metavar="FILE_OR_FOLDER",
         help="where the result goes: a folder if it is one or ends with /, else a file",
     )
@@ -144,6 +188,12 @@ def _add_jobs(add_parser: _Add) -> None:
         action="store_true",
         help="instead, remove finished jobs older than 90 days, and stored results that no job needs",
     )
+
+
+def _place(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; give a file, or a folder such as results/")
+    return text
 
 
 def _day(text: str) -> datetime:

@@ -12,6 +12,7 @@ from functools import partial
 from ..engine import OnProgress, Progress, Stage
 from ..errors import Cancelled, RemoteUpscaleError
 from .display import Display
+from .interrupts import beside
 from .output import Printer, Result
 from .progress import choose_display
 
@@ -46,9 +47,8 @@ class Batch:
         display = choose_display([blank.input for blank in self.blank], json=self.printer.json)
         tasks = [asyncio.create_task(self._one(index, display)) for index in range(len(self.blank))]
         try:
-            for task in tasks:
-                await asyncio.wait([task])
-                self._print(task.result(), display)
+            with beside(display.aside):
+                await self._print_in_order(tasks, display)
         except asyncio.CancelledError:
             await _stop(tasks)
             await self._print_stopped(tasks, display)
@@ -57,6 +57,11 @@ class Batch:
             await _stop(tasks)
             display.close()
         return self.results
+
+    async def _print_in_order(self, tasks: Sequence[asyncio.Task[Result]], display: Display) -> None:
+        for task in tasks:
+            await asyncio.wait([task])
+            self._print(task.result(), display)
 
     async def _one(self, index: int, display: Display) -> Result:
         self._began[index] = time.monotonic()
@@ -69,7 +74,8 @@ class Batch:
 
     def _report(self, display: Display, index: int, progress: Progress) -> None:
         self._last[index] = progress
-        display.update(index, progress)
+        if progress.stage is not Stage.CANCELLED:  # what became of it is printed as its result
+            display.update(index, progress)
 
     def _failed(self, index: int, error: RemoteUpscaleError) -> Result:
         seconds = time.monotonic() - self._began[index] if index in self._began else 0.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,11 +22,16 @@ from ..providers.base import Provider
 from ..providers.client import ProviderClient
 from ..registry import MODELS, PROVIDERS
 from ..results import open_results
-from ..settings import Settings
+from ..settings import Settings, TimeLimits
 from ..text import clean
 from . import exits
 from .interrupts import run_until_stopped
 from .output import Printer, in_words, tell
+
+_SHORT = TimeLimits(retry=3, idle=10, transfer=30)
+"""Whoever checks wants to know soon, and can check again."""
+_PATIENCE = 5.0
+"""Seconds to wait for the ledger's database."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,13 @@ class _Finding:
         """Whether it is in order."""
         return self.error is None
 
+    @property
+    def word(self) -> str:
+        """``missing`` for what only has to be set, ``failed`` for what is there and does not work."""
+        if self.error is None:
+            return "warning" if self.advice else "ok"
+        return "missing" if exits.of_error(self.error) == exits.NOT_SET_UP else "failed"
+
     def document(self) -> dict[str, object]:
         """As a JSON object."""
         return {"check": self.check, "ok": self.ok, "detail": self.detail, "hint": self.hint}
@@ -57,11 +69,6 @@ class _Finding:
     def hint(self) -> str:
         """What to do about it; may be empty."""
         return self.error.hint if self.error else self.advice
-
-    @property
-    def word(self) -> str:
-        """How it stands, in one word."""
-        return "missing" if self.error else "warning" if self.advice else "ok"
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -77,6 +84,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 async def _check(settings: Settings, printer: Printer) -> int:
     found: list[_Finding] = []
+    settings = replace(settings, time=_short(settings.time))
     async with AsyncExitStack() as stack:
         if settings.sandbox:
             from ..sandbox import Sandbox  # noqa: PLC0415 (it brings an HTTP server and codecs)
@@ -88,10 +96,21 @@ async def _check(settings: Settings, printer: Printer) -> int:
                 return exits.of_error(error)
             sandbox = await stack.enter_async_context(Sandbox(MODELS.values(), folder=folder))
             settings = settings.in_sandbox(sandbox.roots)
-        async for finding in _findings(settings, stack):
+        announce = _silent if printer.json else _announce
+        async for finding in _findings(settings, stack, announce):
             found.append(finding)
             _show(printer, finding)
     return _status(found)
+
+
+def _short(limits: TimeLimits) -> TimeLimits:
+    """The limits of a check: the configured ones where those are shorter."""
+    return replace(
+        limits,
+        retry=min(limits.retry, _SHORT.retry),
+        idle=min(limits.idle, _SHORT.idle),
+        transfer=min(limits.transfer, _SHORT.transfer),
+    )
 
 
 def _status(found: list[_Finding]) -> int:
@@ -123,12 +142,25 @@ def _show(printer: Printer, finding: _Finding) -> None:
         printer.line(f"{'':17} {clean(finding.hint)}")
 
 
-async def _findings(settings: Settings, stack: AsyncExitStack) -> AsyncIterator[_Finding]:
+def _announce(what: str) -> None:
+    tell(f"Checking {what} …")
+
+
+def _silent(_what: str) -> None:
+    pass
+
+
+async def _findings(
+    settings: Settings, stack: AsyncExitStack, announce: Callable[[str], None]
+) -> AsyncIterator[_Finding]:
+    """What is found, one thing after another; what may take a while is announced before."""
     if settings.sandbox:
         yield _Finding("sandbox", "On: every provider is answered by the embedded sandbox.")
     else:
         yield _Finding("sandbox", "Off: jobs go to the real providers.")
+    announce("the ledger")
     yield await asyncio.to_thread(_ledger, settings)
+    announce("the result store")
     yield await _results(settings)
     try:
         http = await stack.enter_async_context(Http(settings))
@@ -144,7 +176,9 @@ async def _findings(settings: Settings, stack: AsyncExitStack) -> AsyncIterator[
             advice="Mount it so that only this user can read it, if that can be.",
         )
     for provider in PROVIDERS.values():
+        announce(provider.title)
         yield await _key(provider, settings, http)
+    announce("hosting")
     yield await _hosting(settings, http)
 
 
@@ -163,7 +197,7 @@ async def _network(settings: Settings, http: Http) -> _Finding:
 
 def _ledger(settings: Settings) -> _Finding:
     try:
-        ledger = Ledger(settings.ledger_place)
+        ledger = Ledger(settings.ledger_place, patience=_PATIENCE)
         try:
             ledger.check()
             spent = ledger.spent(month_start())

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -15,6 +16,19 @@ from .exits import INTERRUPTED, TERMINATED
 from .output import tell
 
 _STATUS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+
+
+_asides: list[Callable[[], AbstractContextManager[None]]] = []
+
+
+@contextmanager
+def beside(aside: Callable[[], AbstractContextManager[None]]) -> Generator[None]:
+    """Within it, what is said about an interrupt is printed in an ``aside()`` of the display that is up."""
+    _asides.append(aside)
+    try:
+        yield
+    finally:
+        _asides.pop()
 
 
 def run_until_stopped(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -41,7 +55,8 @@ def run_until_stopped(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
 def _cancel(task: asyncio.Task[int]) -> None:
     if task.cancel():
-        tell("Stopping. Interrupt again to leave at once.")
+        with _asides[-1]() if _asides else nullcontext():
+            tell("Stopping. Interrupt again to leave at once.")
 
 
 class _Handlers:

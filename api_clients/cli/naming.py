@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -103,34 +104,54 @@ def with_format(model: Model, given: Mapping[str, object], target: str) -> dict[
     return dict(given)
 
 
-def name_outputs(sources: Sequence[Source], target: str, suffix: str) -> list[Path]:
+def name_outputs(
+    sources: Sequence[Source],
+    target: str,
+    suffix: str,
+    may_take: Callable[[Source, Path], bool] = lambda _source, _path: True,
+) -> list[Path]:
     """The file for each input's result, all different from each other and from every input.
+
+    Args:
+        sources: the inputs.
+        target: what follows ``-o``.
+        suffix: of the results' names in a folder.
+        may_take: whether an input's result may be at a place in the folder.
 
     Raises:
         InvalidParameter: the only file named is an input itself.
     """
     path = expand_own(target)
-    taken = {_same(source.where) for source in sources if isinstance(source.where, Path)}
+    taken = {same_file(source.where) for source in sources if isinstance(source.where, Path)}
     if not is_folder(target, len(sources)):
-        if _same(path) in taken:
+        if same_file(path) in taken:
             raise InvalidParameter(f"{target} is the input itself.", hint="Give the output another name.")
         return [path]
     outputs: list[Path] = []
     for source in sources:
-        output, number = path / f"{source.stem}{suffix}", 1
-        while _same(output) in taken:
-            number += 1
-            output = path / f"{source.stem} ({number}){suffix}"
-        taken.add(_same(output))
+        names = names_in(path, source, suffix)
+        output = next(name for name in names if same_file(name) not in taken and may_take(source, name))
+        taken.add(same_file(output))
         outputs.append(output)
     return outputs
 
 
-def suffix_note(path: Path, file_format: str) -> str | None:
-    """A sentence for when a result's name says another format than it has."""
+def names_in(folder: Path, source: Source, suffix: str) -> Iterator[Path]:
+    """The names that an input's result can have in a folder, best first, without end."""
+    yield folder / f"{source.stem}{suffix}"
+    for number in count(2):
+        yield folder / f"{source.stem} ({number}){suffix}"
+
+
+def suffix_note(path: Path, file_format: str, verb: str = "is") -> str | None:
+    """A sentence for when a result's name says another format than it has, or will have."""
     if _FORMATS.get(path.suffix.lower()) == file_format:
         return None
-    return f"The result is a {file_format} file, although its name ends differently."
+    return f"The result {verb} {_a(file_format)} file, although its name ends differently."
+
+
+def _a(file_format: str) -> str:
+    return f"an {file_format}" if file_format in ("avi", "mp4") else f"a {file_format}"
 
 
 def name_fetched(request_id: str, target: str, file_format: str) -> Path:
@@ -142,6 +163,6 @@ def name_fetched(request_id: str, target: str, file_format: str) -> Path:
     return path / f"{safe or 'result'}{SUFFIXES[file_format]}"
 
 
-def _same(path: Path) -> str:
+def same_file(path: Path) -> str:
     """Equal for names of the same file, also where the file system ignores case."""
     return os.path.realpath(path).casefold()

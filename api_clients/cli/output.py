@@ -72,7 +72,7 @@ class Result:
         if self.error is not None:
             return f"{self.input}: {self.error}"
         price = in_words(self.cost)
-        facts = [f"made by the sandbox; otherwise {price}" if self.sandbox else price]
+        facts = [f"made by the sandbox, {_otherwise(self.cost)}" if self.sandbox else price]
         if self.planned is not None:
             width, height = self.planned
             facts.insert(0, f"{width} × {height} pixels" if width else "size unknown")
@@ -134,6 +134,11 @@ def dollars(cost: Decimal | None) -> float | None:
 def in_words(cost: Decimal | None) -> str:
     """A cost for people."""
     return "cost unknown" if cost is None else f"${cost.normalize():f}"
+
+
+def _otherwise(cost: Decimal | None) -> str:
+    """What a job that the sandbox did would cost elsewhere."""
+    return "elsewhere at an unknown cost" if cost is None else f"elsewhere {in_words(cost)}"
 
 
 def error_document(error: RemoteUpscaleError) -> dict[str, str]:

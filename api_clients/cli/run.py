@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from ..engine import Engine, Job, OnProgress, Outcome
 from ..errors import InvalidParameter, Meaning, RemoteUpscaleError, StorageFailed
 from ..files.sniff import SUFFIXES
+from ..ledger import month_start
 from ..models import Model
 from ..registry import find_model
 from ..settings import Settings
@@ -23,16 +25,24 @@ from .batch import Batch
 from .interrupts import run_until_stopped
 from .naming import Source, expand, is_folder, name_outputs, suffix_note, with_format
 from .output import Printer, Result, tell
+from .places import name_in_folder
 
 
 @dataclass(frozen=True)
 class _Request:
-    """All that was asked for, checked."""
+    """All that was asked for, checked.
+
+    Attributes:
+        folder: where the results go as it was written, with the suffix of their names; ``None`` for one file.
+        notes: for each input what there is to say about the name of its result; may be empty.
+    """
 
     sources: list[Source]
     jobs: list[Job]
     settings: Settings
     dry: bool
+    folder: tuple[str, str] | None
+    notes: list[str]
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -68,7 +78,12 @@ def _read(arguments: argparse.Namespace, sources: list[Source]) -> _Request:
     if not arguments.dry_run:
         _make_folder(outputs[0].parent)
     return _Request(
-        sources, jobs, replace(settings, sandbox=settings.sandbox or arguments.sandbox), arguments.dry_run
+        sources,
+        jobs,
+        replace(settings, sandbox=settings.sandbox or arguments.sandbox),
+        arguments.dry_run,
+        (arguments.output, suffix) if folder else None,
+        [""] * len(jobs),
     )
 
 
@@ -77,7 +92,7 @@ def _parameters(model: Model, words: Sequence[str]) -> dict[str, object]:
     given: dict[str, object] = {}
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals:
+        if not (name and equals):
             raise InvalidParameter(f"{word} is not a parameter.", hint="Write it as NAME=VALUE.")
         if name in given:
             raise InvalidParameter(f"{name} is given twice.", hint="Give it once.")
@@ -112,6 +127,7 @@ async def _run(request: _Request, printer: Printer) -> int:
     results: list[Result] = []
     try:
         async with Engine.open(request.settings) as engine:
+            request = await _keep_others(engine, request)
             if not request.dry:
                 for job in request.jobs:
                     engine.check_ready(job)
@@ -134,11 +150,23 @@ async def _run(request: _Request, printer: Printer) -> int:
     return exits.of_inputs([result.error for result in results])
 
 
+async def _keep_others(engine: Engine, request: _Request) -> _Request:
+    """The same, with other names for results that would replace files which are not theirs."""
+    if request.folder is None:
+        return request
+    outputs, notes = await name_in_folder(engine, request.sources, *request.folder)
+    jobs = [
+        replace(job, destination=output.absolute()) for job, output in zip(request.jobs, outputs, strict=True)
+    ]
+    return replace(request, jobs=jobs, notes=notes)
+
+
 async def _upscale(engine: Engine, request: _Request, index: int, on_progress: OnProgress) -> Result:
     job, source = request.jobs[index], request.sources[index]
     if source.error is not None:
         raise source.error
-    return completed(source.text, await engine.run(job, on_progress))
+    result = completed(source.text, await engine.run(job, on_progress))
+    return replace(result, notes=(*result.notes, *filter(None, [request.notes[index]])))
 
 
 def completed(text: str, outcome: Outcome) -> Result:
@@ -162,13 +190,31 @@ async def _estimate(engine: Engine, request: _Request, index: int, _on_progress:
     if source.error is not None:
         raise source.error
     estimate = await engine.estimate(job)
+    file_format = job.model.output_format(estimate.values)
+    mismatch = suffix_note(job.destination, file_format, "will be") if job.destination else None
+    refused = await _budget_note(engine, job.model, estimate.cost)
     return Result(
         input=source.text,
         output=str(job.destination),
         model=job.model.id,
         cost=estimate.cost,
-        notes=estimate.notes,
+        notes=(*estimate.notes, *filter(None, [request.notes[index], mismatch, refused])),
         planned=estimate.expected.size if estimate.expected else (None, None),
+    )
+
+
+async def _budget_note(engine: Engine, model: Model, cost: Decimal | None) -> str | None:
+    """A sentence for when this month's budget would refuse a job of this cost."""
+    settings, ledger = engine.settings, engine.ledger
+    if settings.budget is None or settings.sandbox or (cost is None and model.id in settings.unpriced):
+        return None
+    if cost is None:
+        return "The budget would refuse this job, as its price is not known."
+    spent = await ledger.call(ledger.sync.spent, month_start())
+    if spent + cost <= settings.budget:
+        return None
+    return (
+        f"This month's budget of ${settings.budget:f} would refuse this job: ${spent:f} is spent or reserved."
     )
 
 
@@ -188,7 +234,8 @@ async def tell_resumable(engine: Engine) -> None:
         return
     ledger, count = engine.ledger, 0
     with suppress(RemoteUpscaleError):  # without the ledger nobody knows; what was recorded is there later
-        count = len(await ledger.call(ledger.sync.resumable, sandbox=False))
+        rows = await ledger.call(ledger.sync.resumable, sandbox=False)
+        count = sum(row.state is not JobState.CANCELLED for row in rows)
     if count:
         jobs = "1 job is" if count == 1 else f"{count} jobs are"
         tell(f"{jobs} still at a provider; `remote-upscale resume` fetches the results.")

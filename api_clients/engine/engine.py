@@ -119,7 +119,7 @@ class Engine:
             # Duplicates wait for each other: the second one finds what the first one paid for.
             same = self._duplicates.setdefault(prepared.identity, asyncio.Lock())
             if same.locked():
-                reporter.report(Stage.QUEUED, note="another run is at this very job")
+                reporter.report(Stage.QUEUED, note="waiting for an earlier job with the same content")
             async with same:
                 return await self._reuse_or_order(prepared, reporter)
 

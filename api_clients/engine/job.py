@@ -40,7 +40,7 @@ class SpendLimit:
             return
         costs = "has no known price" if cost is None else f"would cost ${cost.normalize():f}"
         taken = self.dollars - self.left
-        reserved = f", of which ${taken.normalize():f} are spent or reserved" if taken else ""
+        reserved = f", of which ${taken.normalize():f} is spent or reserved" if taken else ""
         raise BudgetExceeded(
             f"{model.title} {costs}; the limit for these jobs is ${self.dollars.normalize():f}{reserved}.",
             hint="Raise the limit, ask for less, or set the model's price under [prices] in settings.toml.",

@@ -69,7 +69,7 @@ async def _let_it_end(row: JobRow, services: Services, reporter: ProgressReporte
     if ledger.sync.owns(row) and row.id not in services.driven:
         await ledger.call(ledger.sync.release_stale, row)  # the ledger could not be told how it ended
         return
-    reporter.report(Stage.QUEUED, note="another run is at this very job")
+    reporter.report(Stage.QUEUED, note="waiting for an earlier job with the same content")
     while True:
         await asyncio.sleep(_LOOKS_EVERY)
         now = await ledger.call(ledger.sync.get, row.id)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from ..errors import InvalidParameter, StorageFailed
 from ..locks import NO_LOCKS
-from ..text import clean
+from ..text import in_their_words
 from .drive import Journal, journal_for
 from .errors import LedgerMisuse
 from .migration import bring_up_to_date
@@ -122,7 +122,8 @@ class Database:
             if isinstance(cause, OSError):
                 cause = cause.strerror or cause
             raise StorageFailed(
-                f"The job ledger {self.title} cannot be used: {clean(cause)}.", hint=self._advice(str(cause))
+                f"The job ledger {self.title} cannot be used{in_their_words(cause)}",
+                hint=self._advice(str(cause)),
             ) from None
 
     def _advice(self, cause: str) -> str:

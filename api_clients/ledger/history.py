@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, or_, select
 from ..states import OWNED, JobState
 from .database import Database
 from .leases import OwnerLease
+from .links import bare_source
 from .rows import JobRow
 from .schema import jobs
 from .steps import reap
@@ -93,6 +94,17 @@ class History:
             )
             .order_by(jobs.c.id)
         )
+
+    def with_results(self, sources: Collection[str], results: Collection[str]) -> list[JobRow]:
+        """The jobs that have come to a result, of any of these inputs or with any of these results.
+
+        Args:
+            sources: absolute paths of files, and links.
+            results: SHA-256 of results.
+        """
+        known = [bare_source(source) for source in sources]
+        chosen = or_(jobs.c.source.in_(known), jobs.c.result_sha256.in_(results))
+        return self._rows(select(*_COLUMNS).where(jobs.c.result_sha256.is_not(None), chosen))
 
     def usual_seconds(self, model: str, pixels: int, *, sandbox: bool) -> float | None:
         """How long the provider takes for such a job, from submit to having been fetched.

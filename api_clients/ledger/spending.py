@@ -51,8 +51,9 @@ class Budget:
         if spent + cost > self.dollars:
             raise BudgetExceeded(
                 f"This job would cost ${cost:f}; ${spent:f} of this month's "
-                f"${self.dollars} are spent or reserved.",
-                hint="Raise REMOTE_UPSCALE_BUDGET_USD, or wait for the next month (UTC).",
+                f"${self.dollars} is spent or reserved.",
+                hint="Raise the budget (REMOTE_UPSCALE_BUDGET_USD, or usd under [budget] in settings.toml), "
+                "or wait for the next month (UTC).",
             )
 
 

@@ -14,7 +14,14 @@ from datetime import datetime
 from typing import ClassVar
 from urllib.parse import quote
 
-from ..errors import BadResponse, Meaning, ProviderUnavailable, RemoteUpscaleError, SubmissionUnknown
+from ..errors import (
+    BadResponse,
+    Meaning,
+    NotFound,
+    ProviderUnavailable,
+    RemoteUpscaleError,
+    SubmissionUnknown,
+)
 from ..http_messages import Reply, Request
 from ..models import Model
 from ..parameters import Parameter, Value
@@ -195,7 +202,9 @@ class Provider(ABC):
                 # A proxy says so of itself as well as of a provider that broke off after it had the request.
                 raise submission_unknown(self.title, f"HTTP {reply.status}")
             if error.meaning.not_accepted:
-                raise error.but(hint=f"{error.hint} Nothing was charged.".lstrip())
+                offered = "`remote-upscale models` lists what this version offers. "
+                more = offered if isinstance(error, NotFound) else ""
+                raise error.but(hint=f"{error.hint} {more}Nothing was charged.".lstrip())
             if not self.is_provider_reply(reply):
                 raise submission_unknown(self.title, f"HTTP {reply.status}")
             raise error.but(meaning=Meaning.OVER)

@@ -19,7 +19,7 @@ from ..errors import (
     TimedOut,
 )
 from ..http_messages import Reply
-from ..text import clean
+from ..text import in_their_words
 from .base import Provider
 
 
@@ -41,7 +41,7 @@ _REFUSED = _Status(
 _GONE = _Status(
     NotFound,
     "{title} does not know this model or job",
-    "It may have been removed there; `remote-upscale models` lists what this version offers.",
+    "It may have been removed there, or belong to another key.",
 )
 _NOT_THIS_FILE = _Status(
     InvalidInput,
@@ -119,9 +119,8 @@ def from_status(
         "top_up": provider.top_up,
         "variable": provider.key_variable,
     }
-    quoted = f": {clean(said)}" if said else "."
     return found.error(
-        found.message.format_map(words) + quoted,
+        found.message.format_map(words) + in_their_words(said),
         hint=found.hint.format_map(words),
         meaning=found.meaning,
         retry_after=reply.retry_after,

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from remote_upscale.api_clients.cli.arguments import read_arguments
@@ -88,3 +90,24 @@ def test_the_list_of_jobs_starts_without_network_and_codecs():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("output", ["", " "])
+def test_an_empty_output_is_no_folder(cli, output):
+    ran = cli("run", "fal/seedvr2-image", "a.png", "-o", output)
+    assert (ran.status, ran.out) == (2, "")
+    assert "it is empty; give a file, or a folder" in ran.err
+    assert cli("fetch", "fal/seedvr2-image", "id-1", "-o", output).status == 2
+
+
+def test_an_empty_input_is_refused(cli):
+    ran = cli("run", "fal/seedvr2-image", "a.png", "", "-o", "out/")
+    assert (ran.status, ran.out) == (2, "")
+    assert "an input is empty" in ran.err
+
+
+def test_the_version_is_told(cli):
+    ran = cli("--version")
+    assert ran.status == 0
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert ran.out == f"remote-upscale {project['version']}\n"

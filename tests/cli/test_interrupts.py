@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from faults import hang, state
+from faults import hang, literal, state
 
 FAL = "fal/seedvr2-image"
 PIXAZO = "pixazo/seedvr2-3b-image"
@@ -124,3 +124,28 @@ def test_the_second_signal_leaves_at_once(start, remote, picture):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "Stopping. Interrupt again to leave at once.\n")
+
+
+def test_what_goes_on_at_a_provider_is_counted_and_told_once(start, remote, picture):
+    remote.faults.add("status", state("PROCESSING"), times=None)
+    picture()
+    process = start("run", PIXAZO, "photo.png", "-o", "big.png")
+    wait_for(lambda: asked(remote, "/requests/") or asked(remote, "status"))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "1 job is still at a provider; `remote-upscale resume` fetches the results." in err
+    assert err.count("goes on and may be charged") == 1
+
+
+def test_what_was_cancelled_is_not_counted_as_still_there(start, remote, picture):
+    remote.faults.add("status", state("IN_PROGRESS"), times=None)
+    remote.faults.add("cancel", literal('{"status": "CANCELLATION_REQUESTED"}', status=202), times=1)
+    picture("a.png")
+    picture("b.png")
+    process = start("run", FAL, "a.png", "b.png", "-o", "out")
+    wait_for(lambda: len(remote.jobs) == 2 and asked(remote, "/status"))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert "1 job is still at a provider" in err
+    assert err.count("Cancelled at fal.") == 1

@@ -53,6 +53,11 @@ def test_jobs_are_chosen_by_state_model_and_day(cli, ledger, home):
         (["--csv", "2026"], "2026-03"),
         (["--csv", "2026-13"], "2026-03"),
         (["--csv", "2026-03", "--prune"], "not allowed with"),
+        (["--csv", "2026-03", "--json"], "--json is not allowed with it"),
+        (["--csv", "2026-03", "--since", "2026-03-02"], "--since is not allowed with it"),
+        (["--prune", "--state", "failed"], "--state is not allowed with it"),
+        (["--prune", "--model", "fal/seedvr2-image"], "--model is not allowed with it"),
+        (["--prune", "--since", "2026-03-02"], "--since is not allowed with it"),
     ],
 )
 def test_what_cannot_be_chosen_is_told(start, words, said):

@@ -188,6 +188,10 @@ def test_a_name_unlike_the_content_is_noted():
     )
 
 
+def test_formats_have_their_article():
+    assert suffix_note(Path("b.mov"), "mp4").startswith("The result is an mp4 file")
+
+
 def test_a_fetched_result_is_named_after_its_request_id():
     Path("there").mkdir()
     assert name_fetched("upscaler_1-a", "there", "png") == Path("there/upscaler_1-a.png")

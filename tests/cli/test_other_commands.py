@@ -15,6 +15,7 @@ from remote_upscale.api_clients.errors import (
     StorageFailed,
 )
 from remote_upscale.api_clients.files import scratch
+from remote_upscale.api_clients.settings import TimeLimits
 
 MODEL = "pixazo/crystal-image"
 MISSING = AuthenticationFailed("There is no key.", meaning=Meaning.NOT_SENT)
@@ -161,6 +162,24 @@ def test_where_nothing_can_be_written_it_is_said(home):
     with pytest.raises(StorageFailed, match="cannot be made: Not a directory") as caught:
         scratch.scratch_place(home / "below")
     assert "Set REMOTE_UPSCALE_HOME or TMPDIR" in caught.value.hint
+
+
+def test_check_calls_missing_only_what_is_missing(cli, remote, home):
+    (home / "ledger.sqlite").mkdir(parents=True)
+    lines = {line.split()[1]: line.split()[0] for line in cli("check").out.splitlines() if line[0] != " "}
+    assert (lines["ledger"], lines["results"], lines["fal"]) == ("failed", "ok", "ok")
+
+
+def test_check_says_what_it_is_at(cli, remote):
+    said = cli("check").err.splitlines()
+    assert said[:2] == ["Checking the ledger …", "Checking the result store …"]
+    assert said[-1] == "Checking hosting …"
+    assert cli("check", "--json").err == ""
+
+
+def test_check_does_not_wait_as_long_as_a_job_may():
+    assert check._short(TimeLimits()) == TimeLimits(retry=3, idle=10, transfer=30)
+    assert check._short(TimeLimits(retry=1, idle=2)).retry == 1
 
 
 def test_a_key_that_is_refused_is_there_all_the_same():

@@ -1,6 +1,7 @@
 import os
 import re
 import select
+import signal
 import subprocess
 from contextlib import suppress
 
@@ -63,6 +64,31 @@ def test_no_result_is_wiped_by_the_bars(start, remote, picture, monkeypatch):
     process.wait(30)
     lines = [line.split(" ")[0] for line in screen.display if line.strip()]
     assert lines == names
+
+
+def test_an_interrupt_leaves_no_bar_behind(start, remote, picture, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    remote.faults.add("status", state("IN_PROGRESS"), times=None)
+    picture("a.png")
+    picture("b.png")
+    ours, theirs = pty.openpty()
+    process = start("run", MODEL, "a.png", "b.png", "-o", "out", stderr=theirs, stdout=theirs)
+    os.close(theirs)
+    screen = pyte.Screen(200, 24)
+    terminal = pyte.ByteStream(screen)
+    stopped = False
+    with suppress(OSError):  # the other side is closed
+        while piece := os.read(ours, 65536):
+            terminal.feed(piece)
+            if not stopped and sum("running" in line for line in screen.display) == 2:
+                stopped = True
+                process.send_signal(signal.SIGINT)
+    os.close(ours)
+    assert process.wait(30) == 130
+    lines = [line for line in screen.display if line.strip()]
+    assert lines[0].startswith("Stopping.")
+    assert [line.split(":")[0] for line in lines[1:] if ".png" in line] == ["a.png", "b.png"]
+    assert not any("total" in line or "━" in line for line in lines)
 
 
 def test_no_color_means_no_color(start, remote, picture, monkeypatch):

@@ -93,6 +93,12 @@ def test_many_inputs_come_back_in_order_and_the_bad_ones_stop_none_of_the_others
         ),
         ([MODEL, "a.png", "b.png", "-o", "x", "-p", "scale=2"], "invalid_parameter", "scale_factor"),
         ([MODEL, "a.png", "b.png", "-o", "x", "-p", "scale_factor"], "invalid_parameter", "NAME=VALUE"),
+        ([MODEL, "a.png", "b.png", "-o", "x", "-p", "=3"], "invalid_parameter", "NAME=VALUE"),
+        (
+            [MODEL, "a.png", "b.png", "-o", "x", "-p", "scale_factor="],
+            "invalid_parameter",
+            "scale_factor is empty, but it must be 2, 4, 6 or 8.",
+        ),
         (
             [MODEL, "a.png", "b.png", "-o", "x", "-p", "scale_factor=2", "-p", "scale_factor=2"],
             "invalid_parameter",
@@ -178,6 +184,23 @@ def test_a_dry_run_sends_nothing_and_tells_size_and_cost(cli, remote, picture, m
     text = cli(*words).out.splitlines()
     assert "48 × 32 pixels, $0.07" in text[0]
     assert "size unknown" in text[1]
+
+
+def test_a_dry_run_tells_what_a_run_would_note(cli, remote, picture, monkeypatch):
+    words = ["run", MODEL, picture(), "-o", "big.jpg", "--dry-run", "--json"]
+    other_name = "The result will be a png file, although its name ends differently."
+    assert cli(*words).documents[0]["notes"] == [other_name]
+    monkeypatch.setenv("REMOTE_UPSCALE_BUDGET_USD", "0.05")
+    ran = cli(*words)
+    assert ran.status == 0
+    assert ran.documents[0]["notes"] == [
+        other_name,
+        "This month's budget of $0.05 would refuse this job: $0 is spent or reserved.",
+    ]
+    monkeypatch.setenv("REMOTE_UPSCALE_BUDGET_USD", "0.07")
+    assert cli(*words).documents[0]["notes"] == [other_name]
+    words[1] = "pixazo/seedvr2-7b-image"
+    assert "its price is not known" in cli(*words).documents[0]["notes"][-1]
 
 
 def test_people_get_a_sentence_for_each_input(cli, quick, picture):

@@ -102,7 +102,7 @@ async def test_jobs_that_share_a_limit_cost_no_more_together(settings, sandbox, 
     async with Engine.open(settings) as engine:
         for job in (jobs[0], jobs[0], jobs[1], jobs[0]):  # what is reused takes nothing
             await engine.run(job)
-        with pytest.raises(BudgetExceeded, match=r"is \$0\.15, of which \$0\.14 are spent"):
+        with pytest.raises(BudgetExceeded, match=r"is \$0\.15, of which \$0\.14 is spent"):
             await engine.run(jobs[2])
     assert limit.left == Decimal("0.01")
     assert len(sandbox.jobs) == 2

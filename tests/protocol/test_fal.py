@@ -362,8 +362,10 @@ def test_a_key_for_a_gateway_is_not_taken_to_fals_own_addresses():
 
 def test_its_own_404_is_believed():
     for read in (FAL.read_status, FAL.read_result):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound) as caught:
             read(reply({"detail": "Request not found"}, 404))
+        assert caught.value.message.endswith(": Request not found.")
+        assert "remote-upscale models" not in caught.value.hint  # the job is unknown, not the model
 
 
 FOREIGN = {

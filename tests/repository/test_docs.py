@@ -230,7 +230,7 @@ def test_the_json_output_has_the_fields_that_are_told(tmp_path):
     assert [{key: one.get(key) for key in same} for one in printed] == [
         {key: one.get(key) for key in same} for one in told
     ]
-    assert first_cells(text) == [*list(printed[0]), "error"]
+    assert first_cells(text) == [*list(printed[0]), "error", "dry_run", "width", "height"]
 
 
 def as_printed(line, folder):
@@ -289,3 +289,32 @@ def test_every_extra_for_users_is_told():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     told = re.findall(r"`remote-upscale\[(\w+)\]`", PAGES["library"])
     assert sorted(told) == sorted(set(project["optional-dependencies"]) - {"dev"})
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("models", ["models"]), ("check", ["check"]), ("jobs --prune", ["jobs", "--prune"])],
+)
+def test_the_fields_of_other_commands_are_told(command, words, tmp_path):
+    text = section(COMMANDS, "JSON output of other commands")
+    [row] = [line for line in text.splitlines() if line.startswith(f"| `{command}` |")]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("REMOTE_UPSCALE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "remote_upscale", *words, "--json"],
+        env=own | {"REMOTE_UPSCALE_HOME": str(tmp_path / "home"), "REMOTE_UPSCALE_SANDBOX": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout.splitlines()[0])
+    assert [name for name in printed if f"`{name}`" not in row] == []
+
+
+def test_the_fields_of_a_job_are_told():
+    text = section(COMMANDS, "JSON output of other commands")
+    [row] = [line for line in text.splitlines() if line.startswith("| `jobs` |")]
+    code = (ROOT / "api_clients" / "cli" / "jobs.py").read_text("utf-8").partition("def _document")[2]
+    fields = re.findall(r'^        "(\w+)":', code, re.MULTILINE)
+    assert len(fields) > 15
+    assert [name for name in fields if f"`{name}`" not in row] == []

@@ -4,23 +4,53 @@ import re
 from pathlib import Path
 
 import pytest
+from remote_upscale.api_clients.parameters import Choice, Integer
 from remote_upscale.api_clients.registry import MODELS, PROVIDERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
+def names_of_sizing(model):
+    """The parameters that the model's sizing uses: those it looks at, whatever they are called."""
+    asked = set()
+
+    class Values(dict):
+        def get(self, name, default=None):
+            asked.add(name)
+            return super().get(name, default)
+
+        def __getitem__(self, name):
+            asked.add(name)
+            return super().__getitem__(name)
+
+    defaults = {p.name: p.default for p in model.parameters if p.default is not None}
+    ways = [{}]
+    for parameter in model.parameters:
+        other = parameter.only_with
+        value = parameter.default or getattr(parameter, "minimum", None)
+        ways.append({parameter.name: value} if other is None else {other[0]: other[1], parameter.name: value})
+    for way in ways:
+        given = {name: value for name, value in (defaults | way).items() if value is not None}
+        model.sizing.expect(Values(given), (64, 64))
+    return asked
+
+
 def sizes(model):
     """The sizes a model can be asked for, in words."""
-    ways = []
+    ways, pixels = [], []
+    used = names_of_sizing(model)
     for parameter in model.parameters:
-        if parameter.name in ("upscale_factor", "scale_factor"):
+        if parameter.name not in used:
+            continue
+        if isinstance(parameter, Choice):
+            if parameter.name not in {p.only_with[0] for p in model.parameters if p.only_with}:
+                ways.append(parameter.allowed)
+        elif parameter.default is None and isinstance(parameter, Integer):
+            pixels.append(f"{parameter.minimum} to {parameter.maximum} pixels a side")
+        else:
             ways.append(parameter.allowed.removeprefix("a number from ") + " ×")
-        elif parameter.name in ("target_resolution", "resolution"):
-            ways.append(parameter.allowed)
-        elif parameter.name == "res_w":
-            ways.append(f"{parameter.minimum} to {parameter.maximum} pixels a side")
-    return "; ".join(ways)
+    return "; ".join([*ways, *dict.fromkeys(pixels)])
 
 
 def row(model):
