@@ -184,7 +184,10 @@ async def _findings(
 
 async def _network(settings: Settings, http: Http) -> _Finding:
     """Only what is needed is judged: the addresses of the providers that there are keys for."""
-    kinds = [] if settings.sandbox else [kind for name, kind in PROVIDERS.items() if name in settings.keys]
+    if settings.sandbox:
+        return _Finding("network", "Not needed in the sandbox.")
+    http.check_certificates()
+    kinds = [kind for name, kind in PROVIDERS.items() if name in settings.keys]
     if not kinds:
         return _Finding("network", "Not needed yet.")
     clients = [ProviderClient(settings.provider(kind), settings, http) for kind in kinds]

@@ -60,9 +60,9 @@ class Http:
         self._settings = settings
         self._roots = settings.roots.all()
         silence_httpx()
-        tls = cache(tls_context)
-        self._api = self._client(Transport(tls))
-        self._links = self._client(Transport(tls, guard=self._roots, ranges=settings.names_may_lead_to))
+        self._tls = cache(tls_context)
+        self._api = self._client(Transport(self._tls))
+        self._links = self._client(Transport(self._tls, guard=self._roots, ranges=settings.names_may_lead_to))
         self._proxies = Proxies()
         self._names: set[str] = set()
 
@@ -73,6 +73,14 @@ class Http:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def check_certificates(self) -> None:
+        """Read what https connections are checked against, which the first of them does otherwise.
+
+        Raises:
+            InvalidParameter: a variable names certificates that cannot be used.
+        """
+        self._tls()
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -92,9 +92,7 @@ def test_check_tells_an_unusable_home(cli, remote, home):
     assert "REMOTE_UPSCALE_HOME" in findings(ran)["ledger"]["hint"]
 
 
-@pytest.mark.parametrize("sandbox", ["0", "1"])
-def test_check_names_the_variable_of_certificates_that_are_not_there(cli, monkeypatch, sandbox):
-    monkeypatch.setenv("REMOTE_UPSCALE_SANDBOX", sandbox)
+def test_check_names_the_variable_of_certificates_that_are_not_there(cli, remote, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/cacert.pem")
     ran = cli("check", "--json")
     assert ran.status == 2

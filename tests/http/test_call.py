@@ -498,7 +498,7 @@ async def test_certificates_that_cannot_be_read_are_told_before_anything_is_sent
     error = await failure(net, "https://gateway.pixazo.ai")
     assert isinstance(error, InvalidParameter)
     assert error.meaning.not_accepted
-    assert "SSL_CERT_FILE" in error.hint
+    assert "SSL_CERT_FILE names /missing/ca.pem" in error.message
 
 
 # Proxies

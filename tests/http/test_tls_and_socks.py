@@ -131,7 +131,8 @@ async def test_certificates_that_cannot_be_used_are_named(tmp_path, monkeypatch)
             with monkeypatch.context() as patch:
                 patch.setenv(name, str(value))
                 with pytest.raises(InvalidParameter, match=f"{name} names {value}"):
-                    Http(Settings(home=tmp_path))
+                    async with Http(Settings(home=tmp_path)) as http:
+                        http.check_certificates()
 
 
 @pytest.fixture
