@@ -4,9 +4,10 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,8 @@ from ...api_clients.files.open_video import DAMAGED
 from ...api_clients.files.turn import Turn
 from ...api_clients.files.turner import Turner
 from ...api_clients.text import clean
-from .audio import AudioWriter
 from .colour import HDR
-from .stopping import go_on
-from .video_write import container_options
+from .video_write import container_options, encode
 
 _SHORTEST_SIDE = 64
 """x265 writes past its buffers with some narrower pictures, which ends the whole process."""
@@ -77,7 +76,8 @@ def write_codes(
     try:
         options = container_options(1 / rate, audio)
         with av.open(str(path), "w", format="mp4", options=options) as container:
-            _encode(container, frames, rate, tags, audio)
+            add_stream = partial(_add_video, container, rate=rate, tags=tags)
+            encode(container, _prepared(frames), 1 / rate, audio, add_stream)
     except DAMAGED as error:
         path.unlink(missing_ok=True)
         raise InvalidInput(f"The HDR clip cannot be encoded: {clean(error)}.") from None
@@ -86,50 +86,31 @@ def write_codes(
         raise
 
 
-def _encode(
-    container: OutputContainer,
-    frames: Iterable[av.VideoFrame],
-    rate: Fraction,
-    tags: Tags,
-    audio: Mapping[str, Any] | None,
-) -> None:
-    stream: Any = None
-    sound: AudioWriter | None = None
+def _prepared(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """The frames upright, in a format that the encoder takes."""
     turner: Turner | None = None
-    for number, given in enumerate(frames):
-        go_on()
-        if stream is None or turner is None:
+    pixels = ""
+    for given in frames:
+        if turner is None:
             turner = Turner(Turn.of(given))
-            stream = _add_stream(container, given, rate, tags)
-            sound = None if audio is None else AudioWriter(container, audio)
-        if sound is not None:
-            sound.write_until(number / rate)
-        frame = turner.apply(given.reformat(format=stream.pix_fmt))
-        frame.pts, frame.time_base = number, 1 / rate
+            _check(turner.shown((given.width, given.height)))
+            pixels = given.format.name if given.format.name in _KEPT else "yuv420p10le"
+        frame = turner.apply(given.reformat(format=pixels))
         frame.pict_type = 0
-        _mux(container, stream, frame)
-    if stream is not None:
-        _mux(container, stream, None)
-    if sound is not None:
-        sound.write_until(None)
+        yield frame
 
 
-def _mux(container: OutputContainer, stream: Any, frame: av.VideoFrame | None) -> None:
-    for packet in stream.encode(frame):
-        packet.duration = 1
-        container.mux(packet)
-
-
-def _add_stream(container: OutputContainer, frame: av.VideoFrame, rate: Fraction, tags: Tags) -> Any:
-    width, height = Turn.of(frame).shown((frame.width, frame.height))
-    if min(width, height) < _SHORTEST_SIDE:
+def _check(size: tuple[int, int]) -> None:
+    if min(size) < _SHORTEST_SIDE:
         raise InvalidInput(
-            f"The HDR clip is {width} x {height}; H.265 needs at least {_SHORTEST_SIDE} on a side.",
+            f"The HDR clip is {size[0]} x {size[1]}; H.265 needs at least {_SHORTEST_SIDE} on a side.",
             hint="Convert it to SDR (BT.709) with a tone-mapping tool first.",
         )
+
+
+def _add_video(container: OutputContainer, frame: av.VideoFrame, rate: Fraction, tags: Tags) -> Any:
     stream: Any = container.add_stream("libx265", rate=rate, options=_OPTIONS)
-    stream.width, stream.height = width, height
-    stream.pix_fmt = frame.format.name if frame.format.name in _KEPT else "yuv420p10le"
+    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
     stream.codec_tag = "hvc1"  # the tag that Apple's players need
     context = stream.codec_context
     context.time_base = 1 / rate

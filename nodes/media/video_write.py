@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,13 @@ def write_frames(
     try:
         options = container_options(time_base, audio)
         with single_threaded_opencv(), av.open(str(path), "w", format="mp4", options=options) as container:
-            _encode(container, frames, time_base, audio, {"preset": preset, "crf": str(crf), **_FRUGAL})
+            add_stream = partial(
+                _add_video,
+                container,
+                time_base=time_base,
+                options={"preset": preset, "crf": str(crf), **_FRUGAL},
+            )
+            encode(container, _converted(frames), time_base, audio, add_stream)
     except (FFmpegError, ValueError, OverflowError) as error:
         path.unlink(missing_ok=True)
         raise InvalidInput(
@@ -106,19 +113,28 @@ def container_options(time_base: Fraction, audio: Mapping[str, Any] | None) -> d
     return {"movflags": "+faststart", "movie_timescale": str(ticks)}
 
 
-def _encode(
+def encode(
     container: OutputContainer,
-    frames: Iterable[torch.Tensor],
+    frames: Iterable[av.VideoFrame],
     time_base: Fraction,
     audio: Mapping[str, Any] | None,
-    options: dict[str, str],
+    add_stream: Callable[[av.VideoFrame], VideoStream],
 ) -> None:
+    """Encode frames, each as long as the time base, and the sound beside them.
+
+    Args:
+        container: where to; nothing is in it yet.
+        frames: of the same size and format; their times are set here.
+        time_base: seconds of a frame.
+        audio: ComfyUI's AUDIO.
+        add_stream: adds the stream of the pictures, given the first one.
+    """
     video: VideoStream | None = None
     audio_writer: AudioWriter | None = None
-    for number, frame in enumerate(_converted(frames)):
+    for number, frame in enumerate(frames):
         go_on()
         if video is None:
-            video = _add_video(container, frame, time_base, options)
+            video = add_stream(frame)
             audio_writer = None if audio is None else AudioWriter(container, audio)
         if audio_writer is not None:
             audio_writer.write_until(number * time_base)
