@@ -47,11 +47,6 @@ class Turn:
             return 270 if self.flipped else 90
         return 180 if self.flipped else 0
 
-    @property
-    def is_mirror_image(self) -> bool:
-        """Whether no turn alone does it."""
-        return self.transposed ^ self.mirrored ^ self.flipped
-
     def shown(self, size: tuple[int, int]) -> tuple[int, int]:
         """A size with its sides swapped if that is what happens to them; the same way there and back."""
         return (size[1], size[0]) if self.transposed else size
