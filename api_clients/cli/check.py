@@ -96,8 +96,9 @@ async def _check(settings: Settings, printer: Printer) -> int:
                 return exits.of_error(error)
             sandbox = await stack.enter_async_context(Sandbox(MODELS.values(), folder=folder))
             settings = settings.in_sandbox(sandbox.roots)
+        http = await stack.enter_async_context(Http(settings))
         announce = _silent if printer.json else _announce
-        async for finding in _findings(settings, stack, announce):
+        async for finding in _findings(settings, http, announce):
             found.append(finding)
             _show(printer, finding)
     return _status(found)
@@ -151,7 +152,7 @@ def _silent(_what: str) -> None:
 
 
 async def _findings(
-    settings: Settings, stack: AsyncExitStack, announce: Callable[[str], None]
+    settings: Settings, http: Http, announce: Callable[[str], None]
 ) -> AsyncIterator[_Finding]:
     """What is found, one thing after another; what may take a while is announced before."""
     if settings.sandbox:
@@ -162,11 +163,9 @@ async def _findings(
     yield await asyncio.to_thread(_ledger, settings)
     announce("the result store")
     yield await _results(settings)
-    try:
-        http = await stack.enter_async_context(Http(settings))
-        yield await _network(settings, http)
-    except RemoteUpscaleError as error:
-        yield _Finding.failed("network", error)
+    network = await _network(settings, http)
+    yield network
+    if not network.ok:
         return
     exposed = settings.home / credentials.FILE
     if await asyncio.to_thread(credentials.exposed, exposed):
@@ -186,14 +185,17 @@ async def _network(settings: Settings, http: Http) -> _Finding:
     """Only what is needed is judged: the addresses of the providers that there are keys for."""
     if settings.sandbox:
         return _Finding("network", "Not needed in the sandbox.")
-    http.check_certificates()
     kinds = [kind for name, kind in PROVIDERS.items() if name in settings.keys]
-    if not kinds:
-        return _Finding("network", "Not needed yet.")
     clients = [ProviderClient(settings.provider(kind), settings, http) for kind in kinds]
-    for client in clients:
-        await client.check_names()
-    proxies = {http.proxy_of(client.provider.root) or "" for client in clients}
+    try:
+        http.check_certificates()
+        for client in clients:
+            await client.check_names()
+        proxies = {http.proxy_of(client.provider.root) or "" for client in clients}
+    except RemoteUpscaleError as error:
+        return _Finding.failed("network", error)
+    if not proxies:
+        return _Finding("network", "Not needed yet.")
     ways = " and ".join(f"the proxy {proxy}" if proxy else "no proxy" for proxy in sorted(proxies))
     return _Finding("network", f"Providers are reached through {ways}.")
 

@@ -51,9 +51,6 @@ class Http:
 
     Args:
         settings: roots, ``time.idle`` and ``size`` are used.
-
-    Raises:
-        InvalidParameter: the environment names certificates that cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
