@@ -19,7 +19,7 @@ from .batch import Batch
 from .interrupts import run_until_stopped
 from .naming import name_fetched
 from .output import Printer, Result, tell
-from .run import completed, tell_resumable
+from .run import completed, run_or_tell
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -47,11 +47,7 @@ async def _fetch_one(model: Model, target: str, settings: Settings, blank: Resul
                 printer=printer,
                 results=results,
             )
-            try:
-                await batch.run()
-            except asyncio.CancelledError:
-                await tell_resumable(engine)
-                raise
+            await run_or_tell(batch, engine)
     except RemoteUpscaleError as error:
         if not results:
             return _refuse(printer, blank, error)

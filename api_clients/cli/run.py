@@ -138,11 +138,7 @@ async def _run(request: _Request, printer: Printer) -> int:
                 printer=printer,
                 results=results,
             )
-            try:
-                await batch.run()
-            except asyncio.CancelledError:
-                await tell_resumable(engine)
-                raise
+            await run_or_tell(batch, engine)
     except RemoteUpscaleError as error:  # the engine could not start, is not set up, or could not be closed
         if len(results) < len(request.sources):
             return _refuse(printer, model, request.sources[len(results) :], error)
@@ -228,7 +224,16 @@ async def _cancelled_ids(engine: Engine, request: _Request, began: datetime) -> 
     return {index: ids[place] for index, place in places if place in ids}
 
 
-async def tell_resumable(engine: Engine) -> None:
+async def run_or_tell(batch: Batch, engine: Engine) -> None:
+    """Run the batch; stopped, say what is still at the providers."""
+    try:
+        await batch.run()
+    except asyncio.CancelledError:
+        await _tell_resumable(engine)
+        raise
+
+
+async def _tell_resumable(engine: Engine) -> None:
     """Say what is paid for and not here. An embedded sandbox takes its jobs with it."""
     if engine.settings.sandbox:
         return
