@@ -21,19 +21,11 @@ from remote_upscale.nodes.image import Batch, upscale_images
 from remote_upscale.nodes.media.parallel import available_threads
 from remote_upscale.nodes.options import OnFailure, RunOptions
 from remote_upscale.nodes.progress import NodeProgress
-from remote_upscale.nodes.runtime import Runtime
 from remote_upscale.nodes.working_folder import WorkingFolder
 
 SEEDVR2 = find_model("fal/seedvr2-image")
 CRYSTAL = find_model("pixazo/crystal-image")
 PNG = {"output_format": "png"}
-
-
-@pytest.fixture
-def runtime(settings):
-    running = Runtime(lambda _: settings)
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from remote_upscale.api_clients.registry import find_model
 from remote_upscale.nodes.image import Batch, upscale_images
 from remote_upscale.nodes.options import RunOptions
 from remote_upscale.nodes.progress import NodeProgress
-from remote_upscale.nodes.runtime import Runtime
 from remote_upscale.nodes.video import Frames, VideoTask, upscale_video
-from remote_upscale.nodes.working_folder import WorkingFolder
 
 MOST = 0.005
 """Seconds."""
@@ -46,21 +44,6 @@ def longest_step(monkeypatch):
         return await asyncio.to_thread(watched, work)
 
     return longest_step
-
-
-@pytest.fixture
-def runtime(settings):
-    running = Runtime(lambda _: settings)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "work").mkdir()
-    folder = WorkingFolder(tmp_path / "work")
-    with folder.hold():
-        yield folder
 
 
 @pytest.mark.parametrize("channels", [3, 4])

@@ -13,9 +13,7 @@ from remote_upscale.api_clients.files.probe import probe
 from remote_upscale.api_clients.registry import find_model
 from remote_upscale.nodes.options import RunOptions
 from remote_upscale.nodes.progress import NodeProgress
-from remote_upscale.nodes.runtime import Runtime
 from remote_upscale.nodes.video import Frames, VideoTask, upscale_video
-from remote_upscale.nodes.working_folder import WorkingFolder
 
 TOPAZ = find_model("pixazo/topaz-video")
 
@@ -31,21 +29,6 @@ class OfFile:
 
     def get_active_trim_window(self):
         return 0.0, 0.0
-
-
-@pytest.fixture
-def runtime(settings):
-    running = Runtime(lambda _: settings)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "work").mkdir()
-    folder = WorkingFolder(tmp_path / "work")
-    with folder.hold():
-        yield folder
 
 
 @pytest.fixture
